@@ -1,0 +1,43 @@
+"""Fixtures for all tests: the two devices, and what happens where there is no GPU.
+
+With WEBTORCH_REQUIRE_GPU=1 (the test session of the noxfile sets it) a GPU test that finds no adapter fails; without
+it, it is skipped and says so.
+"""
+
+import functools
+import os
+
+import pytest
+
+
+@functools.cache
+def why_no_gpu() -> str | None:
+    """The reason why no WebGPU device can be made here, or None when one can."""
+    try:
+        from webtorch.backends.wgpu import get_device
+
+        get_device()
+    except Exception as error:  # whatever went wrong is the answer
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def need_gpu() -> None:
+    """Leave the running test unless a WebGPU device can be made: a failure if one is required, else a skip."""
+    reason = why_no_gpu()
+    if reason is None:
+        return
+    if os.environ.get("WEBTORCH_REQUIRE_GPU", "0") not in ("", "0"):
+        pytest.fail(f"this test needs a WebGPU device and WEBTORCH_REQUIRE_GPU is set, but: {reason}", pytrace=False)
+    pytest.skip(f"no WebGPU device: {reason}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") is not None:
+        need_gpu()
+
+
+@pytest.fixture(params=["cpu", pytest.param("webgpu", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> str:
+    """The name of a device: each test that asks for it runs once on each."""
+    return request.param
