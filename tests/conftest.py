@@ -6,6 +6,8 @@ it, it is skipped and says so.
 
 import functools
 import os
+from collections.abc import Callable
+from typing import NoReturn
 
 import pytest
 
@@ -25,11 +27,21 @@ def why_no_gpu() -> str | None:
 def need_gpu() -> None:
     """Leave the running test unless a WebGPU device can be made: a failure if one is required, else a skip."""
     reason = why_no_gpu()
-    if reason is None:
-        return
+    if reason is not None:
+        no_gpu_here(reason)
+
+
+def no_gpu_here(reason: str) -> NoReturn:
+    """Leave the running test, which cannot do without a GPU: a failure if one is required, else a skip."""
     if os.environ.get("WEBTORCH_REQUIRE_GPU", "0") not in ("", "0"):
         pytest.fail(f"this test needs a WebGPU device and WEBTORCH_REQUIRE_GPU is set, but: {reason}", pytrace=False)
     pytest.skip(f"no WebGPU device: {reason}")
+
+
+@pytest.fixture(scope="session")
+def leave_for_want_of_gpu() -> Callable[[str], NoReturn]:
+    """`no_gpu_here`, for tests that look for an adapter themselves."""
+    return no_gpu_here
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
