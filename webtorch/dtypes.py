@@ -178,8 +178,10 @@ def result_dtype(operands: Iterable[tuple[dtype, str]]) -> dtype:
     Operands of one category promote among themselves; a later category changes the result only when its kind
     (bool, integer, float) is higher. A floating scalar counts as the default type whatever type it is given with.
 
-    >>> result_dtype([(int8, "dimensioned"), (int64, "scalar")]), result_dtype([(int8, "dimensioned"), (float32, "scalar")])
-    (webtorch.int8, webtorch.float32)
+    >>> result_dtype([(int8, "dimensioned"), (int64, "scalar")])
+    webtorch.int8
+    >>> result_dtype([(int8, "dimensioned"), (float32, "scalar")])
+    webtorch.float32
     """
     dimensioned = zero_dim = scalar = None
     for each, category in operands:

@@ -167,7 +167,7 @@ def broadcast_strides(
                 result[position] = strides[position - added]
             elif existing != 1:
                 raise _expand_mismatch(shape, target, position, existing, call)
-        elif wanted == 1:
+        elif wanted == 1 and shape:
             # PyTorch gives a new dimension of size 1 the stride of a row; the value does not matter.
             result[position] = target[position + 1] * result[position + 1] if position + 1 < len(target) else 1
     return tuple(result)
@@ -207,7 +207,7 @@ def normalize_dims(dims: Any, ndim: int, call: str = "", code: str = "dimension_
     if dims is None:
         return tuple(range(ndim))
     if not isinstance(dims, (tuple, list)):
-        if hasattr(dims, "__index__") or not isinstance(dims, Iterable):
+        if _is_index(dims) or not isinstance(dims, Iterable):
             return (normalize_dim(dims, ndim, call, code),)
         dims = tuple(dims)
     result = tuple([normalize_dim(dim, ndim, call, code) for dim in dims])
@@ -280,8 +280,10 @@ def view_strides(shape: Sequence[int], strides: Sequence[int], new_shape: Sequen
 
     Both shapes must hold equally many elements. Strides of size-1 dimensions come out as PyTorch's.
 
-    >>> view_strides((2, 3), (3, 1), (3, 2)), view_strides((2, 3), (1, 2), (6,)), view_strides((4, 2), (5, 1), (2, 2, 2))
-    ((2, 1), None, (10, 5, 1))
+    >>> view_strides((2, 3), (3, 1), (3, 2)), view_strides((4, 2), (5, 1), (2, 2, 2))
+    ((2, 1), (10, 5, 1))
+    >>> view_strides((2, 3), (1, 2), (6,)) is None
+    True
     """
     shape, new_shape = tuple(shape), tuple(new_shape)
     if shape == new_shape:
@@ -365,6 +367,11 @@ def extent(shape: Sequence[int], strides: Sequence[int], offset: int = 0) -> tup
 # ---- arguments -----------------------------------------------------------------------------------------------------
 
 
+def _is_index(value: Any) -> bool:
+    """Whether ``value`` may stand for one int: arrays and tensors have ``__index__`` too, but only 0-d ones."""
+    return hasattr(value, "__index__") and not getattr(value, "ndim", 0)
+
+
 def _index(value: Any, call: str, argument: str, position: int | None = None) -> int:
     """``value`` as an int; anything with ``__index__`` will do except a bool."""
     if not isinstance(value, bool):
@@ -394,7 +401,7 @@ def check_shape_arguments(sizes: Sequence[Any], call: str = "", *, allow_negativ
         only = sizes[0]
         if isinstance(only, (tuple, list)):
             sizes = only
-        elif not hasattr(only, "__index__") or getattr(only, "ndim", 0):
+        elif not _is_index(only):
             if isinstance(only, str) or not isinstance(only, Iterable):
                 raise TypeError(
                     f"{call + '(): ' if call else ''}argument 'size' must be tuple of ints, not {type(only).__name__}"
