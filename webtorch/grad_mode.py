@@ -324,7 +324,7 @@ def _required(function: Callable[..., Any]) -> list[str]:
 
 
 def _is_kind(test: Callable[[Any], bool], function: Any) -> bool:
-    return test(function) or test(getattr(function, "__call__", None))  # or an object with `async def __call__`
+    return test(function) or test(getattr(type(function), "__call__", None))  # noqa: B004 (`async def __call__`)
 
 
 class _Scope:
@@ -608,9 +608,9 @@ class set_grad_enabled(_Switch):
 class inference_mode(_Scope):
     """Turn recording off and make inference tensors, which can never enter autograd: cheaper than `no_grad`.
 
-    `inference_mode(function)` runs `function` now, and gradients cannot be turned on in it. `with inference_mode():` and
-    `@inference_mode()` are as in PyTorch. `inference_mode(False)` inside inference mode leaves it: normal tensors are
-    made and recorded again (it turns recording on even inside `no_grad`, as in PyTorch).
+    `inference_mode(function)` runs `function` now, and gradients cannot be turned on in it; `with inference_mode():`
+    and `@inference_mode()` are as in PyTorch. `inference_mode(False)` inside inference mode leaves it: normal tensors
+    are made and recorded again (it turns recording on even inside `no_grad`, as in PyTorch).
 
     Raises:
         TypeError: the argument is neither a bool nor a function that takes no arguments
