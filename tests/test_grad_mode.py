@@ -714,6 +714,28 @@ def test_blocks_nest_in_a_read_only_scope():
     assert is_grad_enabled()
 
 
+def test_block_of_another_flag_keeps_the_scope_read_only():
+    def body():
+        with set_multithreading_enabled(False):
+            set_grad_enabled(True)
+            return is_grad_enabled()
+
+    assert no_grad(body) is False
+
+
+def test_flag_made_outside_does_not_turn_recording_on_inside_the_callable_inference_mode():
+    scope = set_grad_enabled(False)  # made where recording was on, so its block ends with recording on
+
+    def body():
+        with no_grad():
+            with scope:
+                pass
+            return is_grad_enabled()
+
+    set_grad_enabled(True)
+    assert inference_mode(body) is False
+
+
 def test_read_only_is_about_recording_only():
     no_grad(lambda: set_multithreading_enabled(False))
     assert modes() == (True, False, False, False)
@@ -783,7 +805,10 @@ def test_bare_decorator_looks_through_wrappers_and_callable_objects():
     def decorated(x):
         return x
 
-    for function in (Model(), wrapper, decorated, functools.partial(pow, 2), Model().__call__):
+    def keyword(*, key):
+        return key
+
+    for function in (Model(), keyword, wrapper, decorated, functools.partial(pow, 2), Model().__call__):
         with pytest.raises(TypeError, match="needs arguments"):
             no_grad(function)
 
