@@ -244,6 +244,18 @@ def test_grad_fn_and_line_breaks_are_pytorchs(count, rows):
     assert ours_with(array.astype(np.float64), grad_fn_name="MulBackward0") == repr(expected)
 
 
+def test_suffixes_go_to_the_next_line_where_pytorchs_do():
+    torch = pytest.importorskip("torch")
+    broken = set()
+    for digits in range(10):  # so that the numbers end at every column
+        for count in range(1, 13):
+            array = np.full(count, 10**digits, dtype=np.int32)
+            text = ours(array)
+            assert text == theirs(torch, array)
+            broken.add(text.endswith("\n       dtype=torch.int32)"))
+    assert broken == {True, False}
+
+
 def ours_with(array, **arguments):
     return format_tensor(array, dtype=TorchNamed(array.dtype.name), **arguments)
 

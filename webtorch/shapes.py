@@ -47,7 +47,7 @@ def is_contiguous(shape: Sequence[int], strides: Sequence[int]) -> bool:
     """
     step = 1
     contiguous = True
-    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+    for size, stride in zip(reversed(shape), reversed(strides)):
         if size == 0:
             return True
         if size != 1:
@@ -297,7 +297,7 @@ def view_strides(shape: Sequence[int], strides: Sequence[int], new_shape: Sequen
     # Dimensions of size 1 belong to the block inside them.
     blocks = []
     base, held = strides[-1], shape[-1]
-    for size, stride in zip(shape[-2::-1], strides[-2::-1], strict=True):
+    for size, stride in zip(shape[-2::-1], strides[-2::-1]):
         if size == 1 or stride == held * base:
             held *= size
         else:
@@ -329,22 +329,24 @@ def coalesce(shape: Sequence[int], *strides_lists: Sequence[int]) -> tuple[Shape
     """
     if 0 in shape:
         return (0,), ((1,),) * len(strides_lists)
-    sizes: list[int] = []
-    steps: list[tuple[int, ...]] = []  # per kept dimension: one stride for each operand; innermost first
-    for position in range(len(shape) - 1, -1, -1):
+    kept: list[int] = []
+    columns: list[list[int]] = [[] for _ in strides_lists]  # the strides of the kept dimensions, for each operand
+    for position in range(len(shape) - 1, -1, -1):  # innermost first
         size = shape[position]
         if size == 1:
             continue
-        here = tuple([strides[position] for strides in strides_lists])
-        if sizes:
-            inner = sizes[-1]
-            if all([outer == inner * step for outer, step in zip(here, steps[-1], strict=True)]):
-                sizes[-1] = inner * size
+        if kept:
+            inner = kept[-1]
+            for strides, column in zip(strides_lists, columns):
+                if strides[position] != inner * column[-1]:
+                    break
+            else:
+                kept[-1] = inner * size
                 continue
-        sizes.append(size)
-        steps.append(here)
-    columns = tuple(zip(*steps[::-1], strict=True)) if steps else ((),) * len(strides_lists)
-    return tuple(sizes[::-1]), columns
+        kept.append(size)
+        for strides, column in zip(strides_lists, columns):
+            column.append(strides[position])
+    return tuple(kept[::-1]), tuple([tuple(column[::-1]) for column in columns])
 
 
 def extent(shape: Sequence[int], strides: Sequence[int], offset: int = 0) -> tuple[int, int]:
@@ -354,7 +356,7 @@ def extent(shape: Sequence[int], strides: Sequence[int], offset: int = 0) -> tup
     (0, 5)
     """
     lowest = highest = offset
-    for size, stride in zip(shape, strides, strict=True):
+    for size, stride in zip(shape, strides):
         if size == 0:
             return offset, offset - 1
         if stride > 0:
