@@ -247,12 +247,12 @@ def test_grad_fn_and_line_breaks_are_pytorchs(count, rows):
 def test_suffixes_go_to_the_next_line_where_pytorchs_do():
     torch = pytest.importorskip("torch")
     broken = set()
-    for digits in range(10):  # so that the numbers end at every column
-        for count in range(1, 13):
-            array = np.full(count, 10**digits, dtype=np.int32)
+    for name, value in [("int8", 1), ("int8", 10), ("int8", 100), ("int8", -100), ("int32", 10**4), ("int32", 10**6)]:
+        for count in range(1, 20):  # nine times -100 ends one column too late for the suffix
+            array = np.full(count, value, dtype=name)
             text = ours(array)
             assert text == theirs(torch, array)
-            broken.add(text.endswith("\n       dtype=torch.int32)"))
+            broken.add(text.endswith(f"\n       dtype=torch.{name})"))
     assert broken == {True, False}
 
 
