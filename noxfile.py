@@ -31,7 +31,7 @@ WHAT_TO_INSTALL = """No Vulkan, Metal or Direct3D 12 adapter was found, not even
   Alpine            sudo apk add mesa-vulkan-swrast
   Windows           Windows 10 or newer brings Direct3D 12 and its software adapter: update the graphics driver
   macOS             every Mac with macOS 10.13 or newer has Metal
-Or run the tests that need no GPU:  WEBTORCH_REQUIRE_GPU=0 nox -s tests"""
+Or set WEBTORCH_REQUIRE_GPU=0 in the environment, and the tests that need a GPU are skipped."""
 
 
 def require_python(session: nox.Session) -> None:
