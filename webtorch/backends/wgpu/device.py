@@ -476,6 +476,14 @@ class WebGPUDevice:
             self._pool.collect()
             self._pool.peak_bytes = self._pool.active_bytes
 
+    def apply_memory_limit(self) -> None:
+        """Let go of unused memory that a lowered limit no longer allows."""
+        with self._lock:
+            self._pool.collect()
+            limit = self._pool.limit
+            if limit is not None:
+                self._pool.shrink(max(0, limit - self._pool.active_bytes))
+
     @contextlib.contextmanager
     def override_limits(self, **lower: int) -> Iterator[Limits]:
         """For tests: believe in lower limits, as a smaller adapter has, inside the ``with`` block.

@@ -130,6 +130,7 @@ class Submitter:
         self._encoder: Any = None
         self._pass: Any = None
         self._pass_handle: Any = None
+        self._finished: Any = None  # the command buffer, between finishing the encoder and submitting
         self._pipeline: Pipeline | None = None  # the one set in the open pass
         self._last_label = ""
         self._first_time = 0.0
@@ -337,7 +338,8 @@ class Submitter:
                 raise DeviceError(f"{where}: binding {index + 1} has {size} bytes, not a multiple of 4")
             if offset < 0 or offset + size > buffer.size:
                 raise DeviceError(
-                    f"{where}: binding {index + 1} covers bytes {offset} to {offset + size} of a buffer of {buffer.size}"
+                    f"{where}: binding {index + 1} covers bytes {offset} to {offset + size} "
+                    f"of a buffer of {buffer.size}"
                 )
             if index >= layout.reads and buffer.uid in read_uids:
                 raise DeviceError(
@@ -375,19 +377,23 @@ class Submitter:
         """Submit the open batch, if anything is in it; does not wait."""
         if self._encoder is None:
             return
+        # After an interrupt (KeyboardInterrupt is no Exception) the next flush goes on where this one stopped.
         try:
             self._end_pass()
-            command_buffer = self._guarded(self._encoder.finish)
+            if self._finished is None:
+                self._finished = self._guarded(self._encoder.finish)
             if self._params_used:
-                view = self._params_view[: -(-self._params_used // 4) * 4]
-                self._guarded(self.queue.write_buffer, self._ring, 0, view)
-            self._submit([command_buffer])
-        finally:
+                self._guarded(self.queue.write_buffer, self._ring, 0, self._params_view[: self._params_used])
+        except Exception:
             self.discard()
+            raise
+        command_buffer = self._finished
+        self.discard()  # before: submitting the same command buffer twice would abort the process
+        self._submit([command_buffer])
 
     def discard(self) -> None:
         """Close the open batch without submitting it."""
-        self._encoder = self._pass = self._pass_handle = self._pipeline = None
+        self._encoder = self._pass = self._pass_handle = self._pipeline = self._finished = None
         self._params_used = 0
         self.commands = 0
         self.batch += 1

@@ -1,0 +1,188 @@
+"""Tuning and watching the WebGPU device: batches of recorded work, and memory.
+
+Work is recorded and handed to the GPU in batches, after 64 commands, after 16 ms (looked at when the next command is
+recorded), or when a value is read. Nothing here touches a GPU that is not yet in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from webtorch.backends.wgpu import buffers, submit
+from webtorch.devices import realize_pending
+
+__all__ = [
+    "batch",
+    "disable_batching",
+    "empty_cache",
+    "enable_batching",
+    "is_batching_enabled",
+    "memory_stats",
+    "memory_summary",
+    "reset_peak_memory_stats",
+    "set_batch_delay",
+    "set_batch_threshold",
+    "set_memory_limit",
+]
+
+Result = TypeVar("Result")
+
+
+def _device() -> Any:
+    from webtorch.backends.wgpu.device import current_device
+
+    return current_device()
+
+
+def _flush() -> None:
+    realize_pending()
+    device = _device()
+    if device is not None:
+        device.flush()
+
+
+def set_batch_threshold(n: int = 64) -> None:
+    """Hand work to the GPU after every ``n`` commands. Small numbers (16) start work sooner, large ones (128 and more)
+    cost less per command. Raises ValueError unless ``n`` is at least 1.
+
+    >>> set_batch_threshold(128)
+    >>> set_batch_threshold()
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ValueError(f"set_batch_threshold({n!r}): give the number of commands, an integer of at least 1")
+    submit.settings.threshold = n
+
+
+def set_batch_delay(ms: float = 16) -> None:
+    """Hand work to the GPU when the first command of the batch is ``ms`` milliseconds old, looked at when the next
+    command is recorded; 0 for never by time. Raises ValueError for a negative number.
+
+    >>> set_batch_delay(33)
+    >>> set_batch_delay()
+    """
+    if isinstance(ms, bool) or not isinstance(ms, (int, float)) or not ms >= 0:
+        raise ValueError(f"set_batch_delay({ms!r}): give milliseconds, 0 or more")
+    submit.settings.delay = ms / 1000
+
+
+def enable_batching() -> None:
+    """Record work in batches again; the normal state.
+
+    >>> enable_batching()
+    >>> is_batching_enabled()
+    True
+    """
+    submit.settings.enabled = True
+
+
+def disable_batching() -> None:
+    """Hand each command to the GPU at once, as an aid to find out which one fails. Pending work is handed over first.
+
+    >>> disable_batching()
+    >>> is_batching_enabled()
+    False
+    >>> enable_batching()
+    """
+    _flush()
+    submit.settings.enabled = False
+
+
+def is_batching_enabled() -> bool:
+    """Whether work is handed to the GPU in batches.
+
+    >>> is_batching_enabled()
+    True
+    """
+    return submit.settings.enabled
+
+
+def batch(fn: Callable[[], Result]) -> Result:
+    """Run ``fn`` and hand all the work it asks for to the GPU as one batch when it ends; returns its result.
+
+    Work asked for before goes first, in its own batch. Reading a value inside ``fn`` still flushes, and so does a batch
+    that has more parameters than one can hold. With batching disabled each command is handed over at once all the same.
+
+    >>> batch(lambda: 3)
+    3
+    """
+    _flush()
+    submit.settings.held += 1
+    try:
+        return fn()
+    finally:
+        try:
+            realize_pending()
+        finally:
+            submit.settings.held -= 1
+        _flush()
+
+
+def memory_stats() -> dict[str, int]:
+    """GPU memory now: ``active_bytes`` in use, ``pooled_bytes`` kept for reuse, ``peak_bytes`` the most that was ever
+    in use, and ``total_allocations``, how often memory was asked for. All zero before the GPU is first used.
+
+    >>> sorted(memory_stats())
+    ['active_bytes', 'peak_bytes', 'pooled_bytes', 'total_allocations']
+    """
+    device = _device()
+    stats = {} if device is None else device.stats()
+    return {name: stats.get(name, 0) for name in ("active_bytes", "pooled_bytes", "peak_bytes", "total_allocations")}
+
+
+def memory_summary() -> str:
+    """``memory_stats`` as text, in MB of a million bytes.
+
+    >>> print(memory_summary())  # doctest: +ELLIPSIS
+    GPU memory
+      active: ... MB
+      pooled: ... MB
+      peak:   ... MB
+      allocations: ...
+    """
+    stats = memory_stats()
+    return (
+        "GPU memory\n"
+        f"  active: {stats['active_bytes'] / 1e6:.2f} MB\n"
+        f"  pooled: {stats['pooled_bytes'] / 1e6:.2f} MB\n"
+        f"  peak:   {stats['peak_bytes'] / 1e6:.2f} MB\n"
+        f"  allocations: {stats['total_allocations']}"
+    )
+
+
+def empty_cache() -> None:
+    """Give memory that no tensor uses back to the driver.
+
+    >>> empty_cache()
+    >>> memory_stats()["pooled_bytes"]
+    0
+    """
+    device = _device()
+    if device is not None:
+        device.empty_cache()
+
+
+def reset_peak_memory_stats() -> None:
+    """Let ``peak_bytes`` start again from what is in use now.
+
+    >>> reset_peak_memory_stats()
+    """
+    device = _device()
+    if device is not None:
+        device.reset_peak()
+
+
+def set_memory_limit(limit: int | None) -> None:
+    """Allow at most ``limit`` bytes of GPU memory, in use and pooled together; an allocation beyond it raises
+    OutOfMemoryError. None for the default: three quarters of main memory on a software adapter, else what the driver
+    gives. Raises ValueError unless ``limit`` is positive.
+
+    >>> set_memory_limit(8 << 30)
+    >>> set_memory_limit(None)
+    """
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise ValueError(f"set_memory_limit({limit!r}): give a number of bytes, or None for the default")
+    buffers.settings.limit = limit
+    device = _device()
+    if device is not None:
+        device.apply_memory_limit()
