@@ -1,7 +1,7 @@
 """The counter-based random numbers: known answers, distributions, and numpy against WGSL bit for bit."""
 
 import math
-import pathlib
+import re
 from statistics import NormalDist
 
 import numpy as np
@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webtorch import _counter_random as random
+from webtorch import prelude
 
-SHADERS = pathlib.Path(__file__).resolve().parents[1] / "shaders"
 NORMAL = NormalDist()
 
 
@@ -209,7 +209,8 @@ def on_gpu(leave_for_want_of_gpu):
         leave_for_want_of_gpu(f"{type(error).__name__}: {error}")
 
     def evaluate(expression: str, bits: np.ndarray) -> np.ndarray:
-        code = (SHADERS / "random.wgsl").read_text("utf-8") + KERNEL.replace("EXPRESSION", expression)
+        functions = prelude.closure(set(re.findall(r"\bwt_\w+", expression)))
+        code = functions + KERNEL.replace("EXPRESSION", expression)
         groups = (len(bits) + 63) // 64
         out = compute_with_buffers(
             {0: np.ascontiguousarray(bits), 1: np.array(random.NORMAL_TABLE)},
@@ -234,6 +235,11 @@ IN_WGSL = {
     "bounded by 2^32 - 1": ("wt_bounded_u32(bits, 0xffffffffu)", lambda w: random.bounded_from_bits(w, 0xFFFFFFFF)),
     "bounded by 3000000001": ("wt_bounded_u32(bits, 3000000001u)", lambda w: random.bounded_from_bits(w, 3000000001)),
 }
+for _part, _half in (("x", 0), ("y", 1)):
+    IN_WGSL[f"threefry, {_part}"] = (
+        f"wt_threefry_u32(bits, {OTHER}, 0x13198a2eu, 0x03707344u).{_part}",
+        lambda w, half=_half: random.threefry(w, other(w), 0x13198A2E, 0x03707344)[half],
+    )
 for _low, _high in ((5, 0), (5, 2), (0xFFFFFFFF, 0xFFFFFFFF), (0x9ABCDEF1, 0x87654321), (0, 1)):
     for _part, _shift in (("x", 0), ("y", 32)):
         IN_WGSL[f"bounded by {_low | _high << 32:#x}, {_part}"] = (
