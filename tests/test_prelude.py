@@ -1,0 +1,517 @@
+"""The shader library, function by function, on the GPU: against torch in float64, to a stated number of ulps.
+
+The table CASES says for every function what it should give and how far it may be off. Values are specials and all
+their pairs, values spread evenly over the exponents, normal ones, and random bit patterns. NaN, infinities, and the
+sign of zero must be right everywhere; on a driver that flushes denormals the test forgives only that.
+"""
+
+import functools
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from webtorch import prelude, shaders_path
+from webtorch.errors import RegistryError
+
+torch = pytest.importorskip("torch")
+
+pytestmark = pytest.mark.gpu
+
+NUMPY = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "u32": np.uint32, "i64": np.int64}
+EXACT = 0.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One function: its name without `wt_`, what it should give, and how many ulps it may be off.
+
+    `reference` takes one numpy array per argument; for a float function with ulps > 0 they are float64. `domain` maps
+    the sampled arguments to ones where the promise holds. `floor` is the smallest size whose ulp counts: below it the
+    error is measured in ulps of `floor` (functions with zeros that float32 cannot resolve). `arguments` are the types.
+    """
+
+    name: str
+    reference: Callable
+    ulps: float = EXACT
+    arguments: tuple[str, ...] = ()
+    result: str = ""
+    domain: Callable | None = None
+    floor: float = 0.0
+
+    @property
+    def kind(self) -> str:
+        return self.name.rsplit("_", 1)[1]
+
+
+def torch64(function: Callable) -> Callable:
+    """A torch function as a reference on float64 arrays."""
+
+    def reference(*arrays):
+        return function(*(torch.from_numpy(np.array(array)) for array in arrays)).numpy()
+
+    return reference
+
+
+same = torch64  # torch on arrays of the function's own dtype
+
+
+def integer_quotient(x, y, function):
+    """`function(x, y)` with 0 where y is 0; evaluated in Python's integers through objects, wrapped to the dtype."""
+    bits = x.dtype.itemsize * 8
+    out = []
+    for a, b in zip(x.tolist(), y.tolist()):
+        out.append(function(a, b) if b else 0)
+    if x.dtype.kind == "u":
+        return np.array([value & ((1 << bits) - 1) for value in out], x.dtype)
+    half = 1 << (bits - 1)
+    return np.array([(value + half) % (1 << bits) - half for value in out], x.dtype)
+
+
+def truncated(a, b):
+    quotient = abs(a) // abs(b)
+    return quotient if (a < 0) == (b < 0) else -quotient
+
+
+def sinc(x):
+    # numpy rather than torch, and with the argument reduced exactly.
+    whole = np.fmod(x, 2.0)
+    with np.errstate(all="ignore"):
+        return np.where(x == 0, 1.0, np.sin(np.pi * whole) / (np.pi * x)) * np.where(np.isinf(x), 0.0, 1.0)
+
+
+def with_zeros(function):
+    """numpy's maximum, minimum, fmax or fmin with +0 above -0, whichever comes first."""
+
+    def reference(x, y):
+        either, both = np.signbit(x) | np.signbit(y), np.signbit(x) & np.signbit(y)
+        zero = np.where(both if function in (np.maximum, np.fmax) else either, x.dtype.type(-0.0), x.dtype.type(0.0))
+        return np.where((x == 0) & (y == 0), zero, function(x, y))
+
+    return reference
+
+
+F = ("f32",)
+FF = ("f32", "f32")
+
+# fmt: off
+FLOAT32 = [
+    # -- bits and comparisons
+    Case("isnan_f32", np.isnan, result="bool"),
+    Case("isinf_f32", np.isinf, result="bool"),
+    Case("isfinite_f32", np.isfinite, result="bool"),
+    Case("isposinf_f32", np.isposinf, result="bool"),
+    Case("isneginf_f32", np.isneginf, result="bool"),
+    Case("signbit_f32", np.signbit, result="bool"),
+    Case("eq_f32", np.equal, arguments=FF, result="bool"),
+    Case("ne_f32", np.not_equal, arguments=FF, result="bool"),
+    Case("lt_f32", np.less, arguments=FF, result="bool"),
+    Case("le_f32", np.less_equal, arguments=FF, result="bool"),
+    Case("gt_f32", np.greater, arguments=FF, result="bool"),
+    Case("ge_f32", np.greater_equal, arguments=FF, result="bool"),
+    Case("abs_f32", np.abs),
+    Case("neg_f32", np.negative),
+    Case("sign_f32", same(torch.sign)),
+    Case("relu_f32", lambda x: np.where(x < 0, np.float32(0), x)),
+    Case("copysign_f32", np.copysign, arguments=FF),
+    Case("nextafter_f32", np.nextafter, arguments=FF),
+    Case("maximum_f32", with_zeros(np.maximum), arguments=FF),
+    Case("minimum_f32", with_zeros(np.minimum), arguments=FF),
+    Case("fmax_f32", with_zeros(np.fmax), arguments=FF),
+    Case("fmin_f32", with_zeros(np.fmin), arguments=FF),
+    Case("clamp_f32", lambda x, low, high: with_zeros(np.minimum)(with_zeros(np.maximum)(x, low), high), arguments=("f32", "f32", "f32")),
+    Case("heaviside_f32", same(torch.heaviside), arguments=FF),
+    Case("nan_to_num_f32", lambda x, a, b, c: np.where(np.isnan(x), a, np.where(x == np.inf, b, np.where(x == -np.inf, c, x))), arguments=("f32",) * 4),
+    # -- roundings
+    Case("floor_f32", np.floor),
+    Case("ceil_f32", np.ceil),
+    Case("trunc_f32", np.trunc),
+    Case("round_f32", np.round),
+    Case("frac_f32", same(torch.frac)),
+    # -- roots and quotients
+    Case("sqrt_f32", np.sqrt),
+    Case("rsqrt_f32", torch64(torch.rsqrt), 1.5),
+    Case("reciprocal_f32", np.reciprocal),
+    Case("divide_f32", np.divide, arguments=FF),
+    # -- exponentials and logarithms
+    Case("exp_f32", torch64(torch.exp), 1.25),
+    Case("exp2_f32", torch64(torch.exp2), 1.5),
+    Case("expm1_f32", torch64(torch.expm1), 2),
+    Case("log_f32", torch64(torch.log), 1),
+    Case("log2_f32", torch64(torch.log2), 1.5),
+    Case("log10_f32", torch64(torch.log10), 1.5),
+    Case("log1p_f32", torch64(torch.log1p), 1.5),
+    Case("pow_f32", torch64(torch.pow), 1.5, arguments=FF),
+    # -- trigonometry
+    Case("sin_f32", np.sin, 2),
+    Case("cos_f32", np.cos, 2),
+    Case("tan_f32", np.tan, 3),
+    # -- logistic, error function
+    Case("tanh_f32", torch64(torch.tanh), 2),
+    Case("sigmoid_f32", torch64(torch.sigmoid), 2),
+    Case("softplus_f32", lambda x: np.logaddexp(x, 0.0), 2.5),
+    Case("logsigmoid_f32", lambda x: -np.logaddexp(-x, 0.0), 2.5),
+    Case("erf_f32", torch64(torch.erf), 2),
+    Case("erfc_f32", torch64(torch.erfc), 4),
+]
+# fmt: on
+
+SPECIALS32 = np.array(
+    [0.0, 1e-45, 1e-40, 1.1754942e-38, 1.1754944e-38, 1e-30, 1e-10, 5.9604645e-08, 1.1920929e-07, 0.1, 0.25, 0.3, 0.5, 0.75]
+    + [0.99999994, 1.0, 1.0000001, 1.4616321, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 7.0, 8.0, 10.0, 16.5, 17.0, 31.0, 32.0, 33.0]
+    + [88.7, 88.73, 89.0, 103.9, 104.0, 127.0, 128.0, 149.0, 150.0, 255.0, 1000.0, 32767.0, 65504.0, 65519.0, 65520.0]
+    + [1e5, 8388607.5, 8388608.0, 8388609.0, 16777215.0, 16777216.0, 16777218.0, 2147483520.0, 2147483648.0]
+    + [4294967040.0, 4294967296.0, 9.223371e18, 9.223372e18, 1.8446744e19, 1e20, 1e30, 1.7014118e38, 3.4028235e38]
+    + [0.7853981, 0.7853982, 1.5707963, 1.5707964, 3.1415925, 3.1415927, 6.2831855, np.inf, np.nan],
+    np.float32,
+)
+SPECIALS32 = np.concatenate([SPECIALS32, -SPECIALS32])
+
+
+def float32_samples(generator, count):
+    parts = count // 4
+    bits = generator.integers(0, 1 << 32, parts, np.uint32).view(np.float32)
+    spread = np.exp(generator.uniform(-20, 20, parts)).astype(np.float32) * generator.choice([-1, 1], parts)
+    close = generator.uniform(-3, 3, parts)
+    normal = generator.normal(0, 30, count - 3 * parts)
+    return np.concatenate([bits, spread, close, normal]).astype(np.float32)
+
+
+def float64_samples(generator, count):
+    values = float32_samples(generator, count).astype(np.float64)
+    values[::3] *= 1 + generator.uniform(-1e-9, 1e-9, values[::3].shape)
+    bits = generator.integers(0, 1 << 64, count // 4, np.uint64).view(np.float64)
+    return np.concatenate([values[: count - bits.size], bits])
+
+
+def integer_samples(generator, count, dtype):
+    info = np.iinfo(dtype)
+    wide = generator.integers(info.min, info.max, count, dtype, endpoint=True)
+    # Even over the number of bits, so that quotients are of every size.
+    return wide >> generator.integers(0, dtype(0).itemsize * 8, count).astype(dtype)
+
+
+def special_values(kind):
+    if kind == "f32":
+        return SPECIALS32
+    if kind == "f64":
+        wide = np.array([5e-324, 2.2250738585072014e-308, 1e-300, 1e300, 1.7976931348623157e308, 2.0**52 + 0.5, 2.0**53])
+        return np.concatenate([SPECIALS32.astype(np.float64), wide, -wide])
+    if kind == "bool":
+        return np.array([False, True])
+    info = np.iinfo(NUMPY[kind])
+    edges = [0, 1, 2, 3, 5, 7, 8, 15, 16, 31, 32, 33, 46341, 65535, 65536, info.max // 2, info.max - 1, info.max]
+    edges += [-1, -2, -3, -5, -7, -8, -32, -65536, info.min // 2, info.min + 1, info.min] if info.min else [1 << 31]
+    edges += [63, 64, 65, 3037000500, (1 << 24) + 1, (1 << 25) + 2, (1 << 53) + 1, -(1 << 40) - 3]
+    return np.array([value for value in edges if info.min <= value <= info.max], NUMPY[kind])
+
+
+def samples(case, count=40_000):
+    """The arguments of a case, always the same ones: all tuples of specials (up to two arguments), then random ones."""
+    kinds = case.arguments or (case.kind,)
+    generator = np.random.default_rng(zlib.crc32(case.name.encode()))
+    if len(kinds) <= 2:
+        grid = np.meshgrid(*(special_values(kind) for kind in kinds), indexing="ij")
+    else:
+        grid = [generator.choice(special_values(kind), 2000) for kind in kinds]
+    arrays = []
+    for kind, special in zip(kinds, grid):
+        if kind == "bool":
+            random = generator.integers(0, 2, count).astype(bool)
+        elif kind == "f32":
+            random = float32_samples(generator, count)
+        elif kind == "f64":
+            random = float64_samples(generator, count)
+        else:
+            random = integer_samples(generator, count, NUMPY[kind])
+        if kind[0] == "f":
+            random[: count // 50] = generator.choice(special_values(kind), count // 50)
+        else:
+            random[: count // 10] = generator.choice(special_values(kind), count // 10)
+        # The first argument's samples stay in order: the other ones meet them shuffled.
+        arrays.append(np.concatenate([special.reshape(-1), random if not arrays else generator.permutation(random)]))
+    if case.domain is not None:
+        arrays = case.domain(*arrays)
+        arrays = list(arrays) if isinstance(arrays, tuple) else [arrays]
+    return arrays
+
+
+@functools.cache
+def device():
+    from webtorch.backends.wgpu import get_device
+
+    return get_device()
+
+
+@functools.cache
+def flushes_denormals():
+    """Whether this driver's float32 arithmetic turns denormals into 0."""
+    tiny = np.array([1e-40], np.float32)
+    return bool(evaluate("x0 * 0.5f", [tiny], ("f32",), "f32", ())[0] == 0)
+
+
+def evaluate(expression, arrays, kinds, result, names):
+    """`expression` over x0, x1, ... for every element, on the GPU; `names` are the library functions it calls."""
+    gpu = device()
+    stored = {"bool": "u32"}
+    source = [prelude.closure(names)]
+    for position, kind in enumerate(kinds):
+        stored_kind = stored.get(kind, kind)
+        source.append(f"@group(0) @binding({position + 1}) var<storage, read> a{position}: array<{stored_kind}>;")
+    out = {"bool": "u32"}.get(result, result)
+    source.append(f"@group(0) @binding({len(kinds) + 1}) var<storage, read_write> output: array<{out}>;")
+    source.append("@compute @workgroup_size(64) fn main(@builtin(workgroup_id) group: vec3<u32>,")
+    source.append("    @builtin(local_invocation_index) lane: u32, @builtin(num_workgroups) count: vec3<u32>) {")
+    source.append("    let i = (group.x + group.y * count.x + group.z * count.x * count.y) * 64u + lane;")
+    source.append("    if (i >= arrayLength(&output)) { return; }")
+    for position, kind in enumerate(kinds):
+        source.append(f"    let x{position} = a{position}[i]{' != 0u' if kind == 'bool' else ''};")
+    source.append(f"    output[i] = {'u32(' + expression + ')' if result == 'bool' else expression};")
+    source.append("}")
+    pipeline = gpu.pipeline("\n".join(source), expression, len(kinds), 1, 16)
+    total = arrays[0].size
+    bindings = []
+    for array in arrays:
+        array = np.ascontiguousarray(array.astype(np.uint32) if array.dtype == bool else array)
+        bindings.append((gpu.upload(array), 0, array.nbytes))
+    width = 2 if out.startswith("vec2") else 1
+    dtype = np.dtype(NUMPY["u32" if width == 2 else out])
+    nbytes = total * width * dtype.itemsize
+    target = gpu.allocate(nbytes)
+    gpu.dispatch(pipeline, [*bindings, (target, 0, nbytes)], b"\0" * 16, (total + 63) // 64)
+    values = gpu.read(target, nbytes).view(dtype)
+    return values.astype(bool) if result == "bool" else values.reshape(-1, 2) if width == 2 else values
+
+
+def need(*kinds):
+    """Skip where the adapter lacks a 64-bit type."""
+    for kind, feature in (("i64", "shader-int64"), ("f64", "shader-f64")):
+        if kind in kinds and feature not in device().features:
+            pytest.skip(f"this adapter has no {feature}")
+
+
+def call(case, arrays):
+    kinds = case.arguments or (case.kind,)
+    expression = f"wt_{case.name}({', '.join(f'x{position}' for position in range(len(kinds)))})"
+    return evaluate(expression, arrays, kinds, case.result or case.kind, (f"wt_{case.name}",))
+
+
+def reference_values(case, arrays):
+    with np.errstate(all="ignore"):
+        if case.ulps != EXACT and case.kind == "f32":
+            return case.reference(*(array.astype(np.float64) if array.dtype == np.float32 else array for array in arrays))
+        return case.reference(*arrays)
+
+
+def errors_in_ulps(got, wanted, floor=0.0):
+    """How many float32 ulps each of `got` is away from the float64 `wanted`; inf where NaN or infinity is wrong."""
+    got64 = got.astype(np.float64)
+    with np.errstate(all="ignore"):
+        nearest = wanted.astype(np.float32)
+        size = np.maximum(np.abs(np.where(np.isfinite(wanted), wanted, 1.0)), max(floor, 2.0**-126))
+        size = np.minimum(size, 3.4028234e38)
+        ulp = 2.0 ** (np.floor(np.log2(size)) - 23)
+        # An overflow is an error of the distance from 2^128, where the largest number's neighbour would be.
+        stand_in = np.where(np.isinf(got64), np.copysign(2.0**128, got64), got64)
+        target = np.where(np.isinf(nearest) & ~np.isinf(wanted), np.copysign(2.0**128, wanted), wanted)
+        error = np.abs(stand_in - target) / ulp
+        error = np.where(np.isinf(wanted), np.where(got64 == wanted, 0.0, np.inf), error)
+        error = np.where(np.isnan(wanted), np.where(np.isnan(got64), 0.0, np.inf), error)
+        error = np.where(np.isnan(got64) & ~np.isnan(wanted), np.inf, error)
+        # A true zero keeps its sign.
+        error = np.where((wanted == 0) & (got64 == 0) & (np.signbit(wanted) != np.signbit(got64)), np.inf, error)
+    return error
+
+
+def mismatches(got, wanted):
+    """Where the values differ: in any bit, except that all NaN are the same."""
+    wanted = np.asarray(wanted).astype(got.dtype)
+    if got.dtype.kind != "f":
+        return got != wanted
+    unsigned = np.uint32 if got.dtype == np.float32 else np.uint64
+    with np.errstate(all="ignore"):
+        return (got.view(unsigned) != wanted.view(unsigned)) & ~(np.isnan(got) & np.isnan(wanted))
+
+
+def denormal(values):
+    smallest = 1.1754944e-38 if values.dtype == np.float32 else 2.2250738585072014e-308
+    return (np.abs(values) < smallest) & (values != 0) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
+
+
+def check(case):
+    kinds = case.arguments or (case.kind,)
+    need(*kinds, case.result)
+    arrays = samples(case)
+    got = call(case, arrays)
+    wanted = reference_values(case, arrays)
+    if case.ulps == EXACT or case.kind != "f32":
+        worse = mismatches(got, wanted) if case.ulps == EXACT else errors64(got, wanted, case.floor) > case.ulps
+        amount = worse.astype(float)
+    else:
+        amount = errors_in_ulps(got, wanted, case.floor)
+        worse = amount > case.ulps
+    if flushes_denormals():
+        small = np.abs(wanted) < 1.1754944e-38 if got.dtype.kind == "f" else np.zeros(got.shape, bool)
+        for array in arrays:
+            small = small | denormal(array)
+        worse = worse & ~small
+    if worse.any():
+        first = np.flatnonzero(worse)[np.argsort(-amount[worse], kind="stable")[:8]]
+        rows = [
+            f"  wt_{case.name}({', '.join(repr(array[i].item()) for array in arrays)}) = {got[i].item()!r}, "
+            f"should be {np.asarray(wanted)[i].item()!r} ({amount[i]:.2f})"
+            for i in first
+        ]
+        pytest.fail(f"{worse.sum()} of {worse.size} off by more than {case.ulps} ulps:\n" + "\n".join(rows))
+    return float(np.max(amount, initial=0.0))
+
+
+def errors64(got, wanted, floor=0.0):
+    """As errors_in_ulps, for float64 against a float64 reference (which is itself good to an ulp)."""
+    with np.errstate(all="ignore"):
+        size = np.maximum(np.abs(np.where(np.isfinite(wanted), wanted, 1.0)), max(floor, 2.2250738585072014e-308))
+        error = np.abs(got - wanted) / (size * 2.0**-52)
+        agree = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
+        return np.where(agree, 0.0, np.where(np.isfinite(got) & np.isfinite(wanted), error, np.inf))
+
+
+@pytest.mark.parametrize("case", FLOAT32, ids=lambda case: case.name)
+def test_float32(case):
+    check(case)
+
+
+# ---- conversions ----------------------------------------------------------------------------------------------------
+
+
+def low_word(x):
+    """float32 to uint32 as documented: towards zero, modulo 2^32, 0 for NaN and infinity."""
+    return np.array([int(value) & 0xFFFFFFFF if np.isfinite(value) else 0 for value in x.tolist()], np.uint32)
+
+
+# fmt: off
+CONVERSIONS = [
+    Case("cast_f32_i32", same(lambda x: x.to(torch.int32)), arguments=F, result="i32"),
+    Case("cast_f32_i64", same(lambda x: x.to(torch.int64)), arguments=F, result="i64"),
+    Case("cast_f32_u32", low_word, arguments=F, result="u32"),
+    Case("cast_i32_f32", lambda x: x.astype(np.float32), arguments=("i32",), result="f32"),
+    Case("cast_u32_f32", lambda x: x.astype(np.float32), arguments=("u32",), result="f32"),
+    Case("cast_i64_f32", lambda x: x.astype(np.float32), arguments=("i64",), result="f32"),
+    Case("cast_i32_i64", lambda x: x.astype(np.int64), arguments=("i32",), result="i64"),
+    Case("cast_u32_i64", lambda x: x.astype(np.int64), arguments=("u32",), result="i64"),
+    Case("cast_i64_i32", lambda x: x.astype(np.int32), arguments=("i64",), result="i32"),
+    Case("cast_i64_u32", lambda x: x.astype(np.uint32), arguments=("i64",), result="u32"),
+    Case("f16_round_f32", lambda x: x.astype(np.float16).astype(np.float32)),
+    Case("bf16_round_f32", same(lambda x: x.to(torch.bfloat16).to(torch.float32))),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize("case", CONVERSIONS, ids=lambda case: case.name)
+def test_conversion(case):
+    check(case)
+
+
+@pytest.mark.parametrize("kind", ["f16", "bf16"])
+def test_every_sixteen_bit_float_survives(kind):
+    """Unpacking is right for all 65536 patterns, and packing gives the pattern back (NaN stays a NaN)."""
+    patterns = np.arange(1 << 16, dtype=np.uint32)
+    half = patterns.astype(np.uint16)
+    wanted = half.view(np.float16).astype(np.float32) if kind == "f16" else (patterns << 16).view(np.float32)
+    unpacked = evaluate(f"wt_{kind}_unpack_u32(x0)", [patterns], ("u32",), "f32", (f"wt_{kind}_unpack_u32",))
+    assert not mismatches(unpacked, wanted).any()
+    packed = evaluate(f"wt_{kind}_pack_f32(x0)", [wanted], F, "u32", (f"wt_{kind}_pack_f32",))
+    nan = np.isnan(wanted)
+    assert (packed[~nan] == patterns[~nan]).all()
+    again = packed[nan] << 16 if kind == "bf16" else packed[nan].astype(np.uint16).view(np.float16).astype(np.float32)
+    assert np.isnan(again.view(np.float32) if kind == "bf16" else again).all()
+
+
+# ---- integers and bool ----------------------------------------------------------------------------------------------
+
+
+def integer_pow(x, y):
+    """Python's integers modulo 2^bits; a negative exponent as PyTorch has it."""
+    bits = x.dtype.itemsize * 8
+    out = []
+    for a, b in zip(x.tolist(), y.tolist()):
+        value = pow(a, b, 1 << bits) if b >= 0 else {1: 1, -1: -1 if b % 2 else 1}.get(a, 0)
+        out.append(value & ((1 << bits) - 1))
+    return np.array(out, f"uint{bits}").view(x.dtype)
+
+
+def shift_left(x, amount):
+    width = x.dtype.itemsize * 8
+    inside = (amount >= 0) & (amount < width)
+    return np.where(inside, x << np.where(inside, amount, 0).astype(x.dtype), np.zeros_like(x))
+
+
+def shift_right(x, amount):
+    width = x.dtype.itemsize * 8
+    inside = (amount >= 0) & (amount < width)
+    beyond = np.where(x < 0, -1, 0).astype(x.dtype) if x.dtype.kind == "i" else np.zeros_like(x)
+    return np.where(inside, x >> np.where(inside, amount, 0).astype(x.dtype), beyond)
+
+
+def integer_cases(kind):
+    two, three = (kind, kind), (kind, kind, kind)
+    # fmt: off
+    cases = [
+        Case(f"eq_{kind}", np.equal, arguments=two, result="bool"),
+        Case(f"ne_{kind}", np.not_equal, arguments=two, result="bool"),
+        Case(f"lt_{kind}", np.less, arguments=two, result="bool"),
+        Case(f"le_{kind}", np.less_equal, arguments=two, result="bool"),
+        Case(f"gt_{kind}", np.greater, arguments=two, result="bool"),
+        Case(f"ge_{kind}", np.greater_equal, arguments=two, result="bool"),
+        Case(f"maximum_{kind}", np.maximum, arguments=two),
+        Case(f"minimum_{kind}", np.minimum, arguments=two),
+        Case(f"fmax_{kind}", np.fmax, arguments=two),
+        Case(f"fmin_{kind}", np.fmin, arguments=two),
+        Case(f"clamp_{kind}", lambda x, low, high: np.minimum(np.maximum(x, low), high), arguments=three),
+        Case(f"abs_{kind}", np.abs),
+        Case(f"sign_{kind}", np.sign),
+    ]
+    if kind == "bool":
+        return [case for case in cases if not case.name.startswith("sign")] + [Case("sign_bool", lambda x: x)]
+    return cases + [
+        Case(f"neg_{kind}", np.negative),
+        Case(f"relu_{kind}", lambda x: np.maximum(x, x.dtype.type(0))),
+        Case(f"signbit_{kind}", lambda x: x < 0, result="bool"),
+        Case(f"heaviside_{kind}", lambda x, v: np.where(x == 0, v, (x > 0).astype(x.dtype)), arguments=two),
+        Case(f"trunc_divide_{kind}", lambda x, y: integer_quotient(x, y, truncated), arguments=two),
+        Case(f"floor_divide_{kind}", lambda x, y: integer_quotient(x, y, lambda a, b: a // b), arguments=two),
+        Case(f"fmod_{kind}", lambda x, y: integer_quotient(x, y, lambda a, b: a - b * truncated(a, b)), arguments=two),
+        Case(f"remainder_{kind}", lambda x, y: integer_quotient(x, y, lambda a, b: a % b), arguments=two),
+        Case(f"pow_{kind}", integer_pow, arguments=two),
+        Case(f"left_shift_{kind}", shift_left, arguments=two),
+        Case(f"right_shift_{kind}", shift_right, arguments=two),
+        Case(f"gcd_{kind}", np.gcd, arguments=two),
+        Case(f"lcm_{kind}", lambda x, y: np.abs(np.lcm(x, y)), arguments=two),
+    ]
+    # fmt: on
+
+
+INTEGERS = [case for kind in ("i32", "u32", "i64", "bool") for case in integer_cases(kind)]
+
+
+@pytest.mark.parametrize("case", INTEGERS, ids=lambda case: case.name)
+def test_integer(case):
+    check(case)
+
+
+# ---- random bits ----------------------------------------------------------------------------------------------------
+
+
+def test_threefry_known_answers():
+    """The three published vectors of Threefry-2x32 with 20 rounds."""
+    ones = 0xFFFFFFFF
+    vectors = [
+        ((0, 0, 0, 0), (0x6B200159, 0x99BA4EFE)),
+        ((ones, ones, ones, ones), (0x1CB996FC, 0xBB002BE7)),
+        ((0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xC4923A9C, 0x483DF7A0)),
+    ]
+    arrays = [np.array([arguments[k] for arguments, _ in vectors], np.uint32) for k in range(4)]
+    got = evaluate("wt_threefry_u32(x0, x1, x2, x3)", arrays, ("u32",) * 4, "vec2<u32>", ("wt_threefry_u32",))
+    assert [tuple(row) for row in got.tolist()] == [answer for _, answer in vectors]

@@ -1,0 +1,140 @@
+"""The functions of the shader library: which there are, and the text of those that a kernel needs.
+
+The files named in PRELUDE_FILES hold functions called `wt_<name>_<type>` and the module variables and constants they
+use. A kernel gets only what it calls, directly or not: `closure` is the tree shaker.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+
+from . import shaders_path
+from .errors import RegistryError
+
+__all__ = ["PRELUDE_FILES", "closure", "functions", "globals_", "has"]
+
+PRELUDE_FILES = ("prelude.wgsl", "special.wgsl", "float64.wgsl", "integer.wgsl", "random.wgsl")
+
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_DECLARATION = re.compile(r"(fn|var|const|override|struct|alias)\b[^;{=(]*?\b(\w+)\s*[:=({]")
+_IDENTIFIER = re.compile(r"\b[A-Za-z_]\w*")
+
+
+def _without_comments(text: str) -> str:
+    """`text` with its comments blanked out, character for character, so that positions stay right."""
+    return _COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), text)
+
+
+def _end(text: str, start: int) -> int:
+    """The position behind the declaration that begins at `start`: its closing brace or its semicolon."""
+    depth = 0
+    for position in range(start, len(text)):
+        character = text[position]
+        if character == "{":
+            depth += 1
+        elif character == "}":
+            depth -= 1
+            if depth == 0:
+                return position + 1
+        elif character == ";" and depth == 0:
+            return position + 1
+    raise RegistryError(f"a declaration in the shader library is not closed: {text[start : start + 60]!r}")
+
+
+@functools.cache
+def _declarations() -> dict[str, tuple[str, str]]:
+    """Kind ("fn", "var", ...) and source of each declaration of the library, in the order of the files."""
+    found: dict[str, tuple[str, str]] = {}
+    for file in PRELUDE_FILES:
+        if not shaders_path.exists(file):
+            continue
+        text = shaders_path.read(file)
+        code = _without_comments(text)
+        position = 0
+        while True:
+            rest = code[position:]
+            position += len(rest) - len(rest.lstrip())
+            if position == len(code):
+                break
+            match = _DECLARATION.match(code, position)
+            if match is None:
+                line = code.count("\n", 0, position) + 1
+                raise RegistryError(f"shaders/{file}, line {line}: expected fn, var, const, override, struct or alias")
+            end = _end(code, position)
+            if match.group(2) in found:
+                raise RegistryError(f"shaders/{file}: {match.group(2)} is defined twice in the shader library")
+            found[match.group(2)] = (match.group(1), text[position:end])
+            position = end
+    return found
+
+
+@functools.cache
+def _needs() -> dict[str, frozenset[str]]:
+    """For each declaration the others that its text names."""
+    declarations = _declarations()
+    return {
+        name: frozenset(_IDENTIFIER.findall(_without_comments(source))) & declarations.keys() - {name}
+        for name, (_, source) in declarations.items()
+    }
+
+
+@functools.cache
+def functions() -> dict[str, str]:
+    """The source of every function of the library by name.
+
+    >>> functions()["wt_neg_u32"]
+    'fn wt_neg_u32(x: u32) -> u32 { return 0u - x; }'
+    """
+    return {name: source for name, (kind, source) in _declarations().items() if kind == "fn"}
+
+
+@functools.cache
+def globals_() -> dict[str, str]:
+    """The source of every module variable, constant, structure and alias of the library by name.
+
+    >>> globals_()["WT_INFINITY"]
+    'var<private> WT_INFINITY: u32 = 0x7f800000u;'
+    """
+    return {name: source for name, (kind, source) in _declarations().items() if kind != "fn"}
+
+
+def has(name: str) -> bool:
+    """Whether the library has a function called `name`.
+
+    >>> has("wt_exp_f32"), has("wt_exp_i32")
+    (True, False)
+    """
+    return name in functions()
+
+
+def closure(names: Iterable[str], constants: Iterable[str] = ()) -> str:
+    """The source of the functions `names`, of all they call, and of the module variables and constants these use.
+
+    `constants` names further variables and constants to include. Each declaration appears once, in the order of the
+    library's files, so equal requests give equal text. Raises RegistryError for a name that the library lacks.
+
+    >>> print(closure(["wt_rotate_left_u32"]))
+    fn wt_rotate_left_u32(x: u32, count: u32) -> u32 { return (x << count) | (x >> (32u - count)); }
+    >>> closure([])
+    ''
+    """
+    return _closure(frozenset(names), frozenset(constants))
+
+
+@functools.lru_cache(maxsize=4096)
+def _closure(names: frozenset[str], constants: frozenset[str]) -> str:
+    declarations, needs = _declarations(), _needs()
+    for wanted, known, what in ((names, functions(), "function"), (constants, globals_(), "constant")):
+        unknown = sorted(wanted - known.keys())
+        if unknown:
+            raise RegistryError(f"closure({sorted(wanted)}): the shader library has no {what} {', '.join(unknown)}")
+    included: set[str] = set()
+    pending = [*names, *constants]
+    while pending:
+        name = pending.pop()
+        if name not in included:
+            included.add(name)
+            pending.extend(needs[name])
+    return "\n".join(source for name, (_, source) in declarations.items() if name in included)
