@@ -511,12 +511,13 @@ class WebGPUDevice:
     def _abandon(self) -> None:
         """In a forked child: never call the driver again, not even to release anything."""
         self._lock = _ForkedLock()
-        self._submitter.discard()
-        held = [self.gpu, self.gpu.queue, self._submitter._ring, self._submitter._staging]
+        held = [self.adapter.gpu, self.gpu, self.gpu.queue, *self._submitter.gpu_objects()]
         held += [memory.gpu for memory in self._pool.memories.values()]
+        held += self._pipelines.gpu_objects()
         for thing in held:
             if thing is not None:
-                thing._internal = None
+                thing._internal = None  # wgpu-py releases what has a handle
+        self._submitter.discard()
 
     def _close(self) -> None:
         """At exit: drop what was recorded and let what was submitted finish."""
@@ -586,6 +587,8 @@ def _after_fork_in_child() -> None:
     if _device is not None:
         _forked = True
         _device._abandon()
+        for adapter in _adapters or ():
+            adapter.gpu._internal = None
         _abandoned.append(_device)
         _device = None
     elif not _forked:

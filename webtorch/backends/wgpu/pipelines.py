@@ -88,6 +88,13 @@ class PipelineCache:
     def __len__(self) -> int:
         return len(self._pipelines)
 
+    def gpu_objects(self) -> list[Any]:
+        """Everything of wgpu's that the cache holds."""
+        held = [pipeline.gpu for pipeline in self._pipelines.values() if isinstance(pipeline, Pipeline)]
+        for layout in self._layouts.values():
+            held += [layout.bind_group_layout, layout.pipeline_layout]
+        return held
+
     def get(
         self,
         source: str,

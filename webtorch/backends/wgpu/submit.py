@@ -391,6 +391,11 @@ class Submitter:
         self.discard()  # before: submitting the same command buffer twice would abort the process
         self._submit([command_buffer])
 
+    def gpu_objects(self) -> list[Any]:
+        """Everything of wgpu's that is held here, None in places."""
+        groups = [group.gpu for group in self._bind_groups.values()]
+        return [self._ring, self._staging, self._encoder, self._pass, self._finished, *groups]
+
     def discard(self) -> None:
         """Close the open batch without submitting it."""
         self._encoder = self._pass = self._pass_handle = self._pipeline = self._finished = None
