@@ -6,6 +6,7 @@ There are two: ``cpu`` (numpy) and ``webgpu`` (a GPU through WebGPU). Nothing he
 from __future__ import annotations
 
 import asyncio
+import builtins
 import os
 import sys
 from contextvars import ContextVar
@@ -121,7 +122,7 @@ class device:  # named as in PyTorch
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: builtins.type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _scopes.set(_scopes.get()[:-1])
 

@@ -130,6 +130,8 @@ class Pool:
 
     def collect(self) -> None:
         """Take in what dead buffers returned, and shorten the pool if it grew too long."""
+        if not self.returned:
+            return
         while self.returned:
             memory = self.returned.popleft()
             self.active_bytes -= memory.size
