@@ -292,6 +292,106 @@ fn wt_rsqrt_f32(x: f32) -> f32 {
     return select(1.0f / wt_sqrt_f32(x), wt_copysign_f32(wt_infinity_f32(), x), wt_magnitude_f32(x) == 0u);
 }
 
+// ---- remainders -----------------------------------------------------------------------------------------------------
+
+// |x| - |y| * floor(|x| / |y|) as a multiple of 2^wt_exponent(y), for finite |x| >= |y| > 0. Without rounding. Takes up
+// to 35 turns of a loop when x is far above y.
+fn wt_rest_f32(x: f32, y: f32) -> u32 {
+    let divisor = wt_significand_f32(y);
+    var rest = wt_significand_f32(x) % divisor;
+    // Eight bits at a time: a rest below 2^24 may be shifted by eight.
+    var steps = wt_exponent_f32(x) - wt_exponent_f32(y);
+    while (steps > 0) {
+        rest = (rest << u32(min(steps, 8))) % divisor;
+        steps -= 8;
+    }
+    return rest;
+}
+
+// significand * 2^exponent where that is a float32, put together from bits: no driver can flush a denormal.
+fn wt_compose_f32(significand: u32, exponent: i32) -> f32 {
+    let leading = countLeadingZeros(significand);
+    let field = 158 + exponent - i32(leading);
+    let normal = (u32(max(field, 1) - 1) << 23u) + ((significand << (leading & 31u)) >> 8u);
+    let shift = exponent + 149;
+    let small = (significand << u32(clamp(shift, 0, 31))) >> u32(clamp(-shift, 0, 31));
+    return bitcast<f32>(select(select(small, normal, field >= 1), 0u, significand == 0u));
+}
+
+// x - y * trunc(x / y) without any rounding; the sign of x.
+fn wt_fmod_f32(x: f32, y: f32) -> f32 {
+    let above = wt_magnitude_f32(x);
+    let below = wt_magnitude_f32(y);
+    if ((above >= 0x7f800000u) | (below > 0x7f800000u) | (below == 0u)) { return wt_nan_f32(); }
+    if (above < below) { return x; }
+    return wt_copysign_f32(wt_compose_f32(wt_rest_f32(x, y), wt_exponent_f32(y)), x);
+}
+
+// x - y * floor(x / y), as Python's % : the sign of y. A zero keeps the sign of x, as in PyTorch.
+fn wt_remainder_f32(x: f32, y: f32) -> f32 {
+    let above = wt_magnitude_f32(x);
+    let below = wt_magnitude_f32(y);
+    let opposite = wt_signbit_f32(x) != wt_signbit_f32(y);
+    if ((above >= 0x7f800000u) | (below > 0x7f800000u) | (below == 0u)) { return wt_nan_f32(); }
+    if (above < below) { return select(x, x + y, opposite & (above != 0u)); }
+    let rest = wt_rest_f32(x, y);
+    if (opposite & (rest != 0u)) {
+        return wt_copysign_f32(wt_compose_f32(wt_significand_f32(y) - rest, wt_exponent_f32(y)), y);
+    }
+    return wt_copysign_f32(wt_compose_f32(rest, wt_exponent_f32(y)), x);
+}
+
+// The quotient rounded down, made from the exact remainder as PyTorch does; x / 0 is infinite or NaN.
+fn wt_floor_divide_f32(x: f32, y: f32) -> f32 {
+    let plain = wt_divide_f32(x, y);
+    if (wt_magnitude_f32(y) == 0u) { return plain; }
+    let rest = wt_fmod_f32(x, y);
+    var quotient = wt_divide_f32(x - rest, y);
+    if ((wt_magnitude_f32(rest) != 0u) & (wt_signbit_f32(rest) != wt_signbit_f32(y))) { quotient -= 1.0f; }
+    if (wt_magnitude_f32(quotient) == 0u) { return wt_copysign_f32(0.0f, plain); }
+    let down = wt_floor_f32(quotient);
+    return select(down, down + 1.0f, quotient - down > 0.5f);
+}
+
+// The quotient rounded towards zero, as PyTorch's division with that rounding mode.
+fn wt_trunc_divide_f32(x: f32, y: f32) -> f32 { return wt_trunc_f32(wt_divide_f32(x, y)); }
+
+// ---- significand and exponent ---------------------------------------------------------------------------------------
+
+// x * 2^steps with one rounding.
+fn wt_ldexp_f32(x: f32, steps: i32) -> f32 {
+    let special = (wt_magnitude_f32(x) >= 0x7f800000u) | (wt_magnitude_f32(x) == 0u);
+    // Bounded first, so that the sum does not wrap.
+    let exponent = wt_exponent_f32(x) + clamp(steps, -1000, 1000);
+    return select(wt_copysign_f32(wt_scale_f32(f32(wt_significand_f32(x)), exponent), x), x, special);
+}
+
+// x = mantissa * 2^exponent with |mantissa| in [0.5, 1). Zero, infinity and NaN are their own mantissa, exponent 0.
+fn wt_frexp_mantissa_f32(x: f32) -> f32 {
+    let special = (wt_magnitude_f32(x) >= 0x7f800000u) | (wt_magnitude_f32(x) == 0u);
+    let half = bitcast<f32>((wt_significand_f32(x) & 0x7fffffu) | 0x3f000000u);
+    return select(wt_copysign_f32(half, x), x, special);
+}
+
+fn wt_frexp_exponent_f32(x: f32) -> i32 {
+    let special = (wt_magnitude_f32(x) >= 0x7f800000u) | (wt_magnitude_f32(x) == 0u);
+    return select(wt_exponent_f32(x) + 24, 0, special);
+}
+
+// sqrt(x^2 + y^2) without overflow; infinite where either is, even beside NaN.
+fn wt_hypot_f32(x: f32, y: f32) -> f32 {
+    let high = max(wt_magnitude_f32(x), wt_magnitude_f32(y));
+    let low = min(wt_magnitude_f32(x), wt_magnitude_f32(y));
+    if (wt_isinf_f32(x) | wt_isinf_f32(y)) { return wt_infinity_f32(); }
+    if (high > 0x7f800000u) { return wt_nan_f32(); }
+    // A smaller number below 2^-13 of the larger one does not count.
+    if ((low == 0u) | (high - low > 0x07000000u)) { return bitcast<f32>(high); }
+    let exponent = wt_exponent_f32(bitcast<f32>(high));
+    let a = f32(wt_significand_f32(bitcast<f32>(high)));
+    let b = wt_scale_f32(f32(wt_significand_f32(bitcast<f32>(low))), wt_exponent_f32(bitcast<f32>(low)) - exponent);
+    return wt_scale_f32(wt_sqrt_f32(a * a + b * b), exponent);
+}
+
 // ---- exponentials ---------------------------------------------------------------------------------------------------
 
 // e^(r - rest) - 1 for |r - rest| <= 0.35, and with less care to 0.45; 2^-31 relative. The rest is subtracted last:
@@ -553,7 +653,9 @@ fn wt_erfc_core_f32(x: f32) -> f32 {
 fn wt_erf_f32(x: f32) -> f32 {
     let size = wt_abs_f32(x);
     let far = 1.0f - wt_erfc_core_f32(clamp(size, 0.5f, 5.0f));
-    let y = select(wt_copysign_f32(far, x), wt_erf_core_f32(x), size < 1.0f);
+    // Near 0 one product, so that no part of it is a denormal.
+    let near = select(wt_erf_core_f32(x), x * 1.12837917f, size < 0.0001f);
+    let y = select(wt_copysign_f32(far, x), near, size < 1.0f);
     return select(y, x, wt_isnan_f32(x));
 }
 

@@ -6,7 +6,6 @@ sign of zero must be right everywhere; on a driver that flushes denormals the te
 """
 
 import functools
-import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,11 +75,18 @@ def truncated(a, b):
     return quotient if (a < 0) == (b < 0) else -quotient
 
 
+def remainder(x, y):
+    """Python's remainder from the exact one of C. (torch's vectorised remainder gives NaN where x / y overflows.)"""
+    rest = np.fmod(x, y)
+    return np.where((rest != 0) & (np.signbit(rest) != np.signbit(y)), rest + y, rest)
+
+
 def sinc(x):
-    # numpy rather than torch, and with the argument reduced exactly.
-    whole = np.fmod(x, 2.0)
-    with np.errstate(all="ignore"):
-        return np.where(x == 0, 1.0, np.sin(np.pi * whole) / (np.pi * x)) * np.where(np.isinf(x), 0.0, 1.0)
+    """sin(pi x) / (pi x) with the argument reduced exactly."""
+    size = np.abs(x)
+    whole = np.round(size)
+    sine = np.sin(np.pi * (size - whole)) * np.where(whole % 2 == 1, -1.0, 1.0)
+    return np.where(x == 0, 1.0, sine / (np.pi * size))
 
 
 def with_zeros(function):
@@ -156,6 +162,39 @@ FLOAT32 = [
     Case("logsigmoid_f32", lambda x: -np.logaddexp(-x, 0.0), 2.5),
     Case("erf_f32", torch64(torch.erf), 2),
     Case("erfc_f32", torch64(torch.erfc), 4),
+    # -- remainders, parts
+    Case("fmod_f32", np.fmod, arguments=FF),
+    Case("remainder_f32", remainder, arguments=FF),
+    Case("floor_divide_f32", same(torch.floor_divide), arguments=FF),
+    Case("trunc_divide_f32", same(lambda x, y: torch.div(x, y, rounding_mode="trunc")), arguments=FF),
+    Case("ldexp_f32", np.ldexp, arguments=("f32", "i32")),
+    Case("frexp_mantissa_f32", lambda x: np.frexp(x)[0]),
+    Case("frexp_exponent_f32", same(lambda x: torch.frexp(x).exponent), result="i32"),
+    Case("hypot_f32", torch64(torch.hypot), 1.5, arguments=FF),
+    # -- inverse trigonometric and hyperbolic functions
+    Case("asin_f32", np.arcsin, 2),
+    Case("acos_f32", np.arccos, 2),
+    Case("atan_f32", np.arctan, 2),
+    Case("atan2_f32", np.arctan2, 2, arguments=FF),
+    Case("sinh_f32", np.sinh, 2),
+    Case("cosh_f32", np.cosh, 2),
+    Case("asinh_f32", np.arcsinh, 3),
+    Case("acosh_f32", np.arccosh, 3),
+    Case("atanh_f32", np.arctanh, 3),
+    # -- sums of exponentials, products with logarithms
+    Case("logaddexp_f32", np.logaddexp, 2, arguments=FF, floor=1.0),
+    Case("logaddexp2_f32", np.logaddexp2, 2, arguments=FF, floor=1.0),
+    Case("xlogy_f32", torch64(torch.xlogy), 2, arguments=FF),
+    Case("xlog1py_f32", torch64(torch.special.xlog1py), 2, arguments=FF),
+    # -- special functions
+    Case("erfinv_f32", torch64(torch.erfinv), 4),
+    Case("sinc_f32", sinc, 4),
+    # Below 0 these two are differences of larger numbers, and have zeros that float32 does not resolve.
+    Case("lgamma_f32", torch64(torch.lgamma), 4, domain=np.abs),
+    Case("lgamma_f32", torch64(torch.lgamma), 4, floor=4.0),
+    Case("digamma_f32", torch64(torch.digamma), 4, floor=1.0, domain=np.abs),
+    Case("digamma_f32", torch64(torch.digamma), 4, floor=16.0),
+    Case("i0_f32", torch64(torch.i0), 3),
 ]
 # fmt: on
 
