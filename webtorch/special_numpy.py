@@ -1,8 +1,8 @@
 """Special functions that numpy has not, on arrays: error functions, gamma functions, Bessel functions.
 
 They are computed in float64, to a few units in its last place (lgamma and digamma: about twenty, and near their
-negative zeros the absolute error counts), and rounded to the dtype of the argument. The polynomials are Chebyshev fits made for this file with 40 digits; each is in a variable that
-runs over [-1, 1].
+negative zeros the absolute error counts), and rounded to the dtype of the argument. The polynomials are Chebyshev fits
+made for this file with 40 digits; each is in a variable that runs over [-1, 1].
 """
 
 from __future__ import annotations
