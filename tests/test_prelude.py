@@ -6,6 +6,7 @@ sign of zero must be right everywhere; on a driver that flushes denormals the te
 """
 
 import functools
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,6 +101,16 @@ def with_zeros(function):
     return reference
 
 
+def clamp(x, lowest, highest):
+    return with_zeros(np.minimum)(with_zeros(np.maximum)(x, lowest), highest)
+
+
+def nan_to_num(x, nan, positive_infinity, negative_infinity):
+    """As torch.nan_to_num, with arrays for the three replacements."""
+    infinite = np.where(x > 0, positive_infinity, negative_infinity)
+    return np.where(np.isnan(x), nan, np.where(np.isinf(x), infinite, x))
+
+
 F = ("f32",)
 FF = ("f32", "f32")
 
@@ -128,9 +139,9 @@ FLOAT32 = [
     Case("minimum_f32", with_zeros(np.minimum), arguments=FF),
     Case("fmax_f32", with_zeros(np.fmax), arguments=FF),
     Case("fmin_f32", with_zeros(np.fmin), arguments=FF),
-    Case("clamp_f32", lambda x, low, high: with_zeros(np.minimum)(with_zeros(np.maximum)(x, low), high), arguments=("f32", "f32", "f32")),
+    Case("clamp_f32", clamp, arguments=("f32", "f32", "f32")),
     Case("heaviside_f32", same(torch.heaviside), arguments=FF),
-    Case("nan_to_num_f32", lambda x, a, b, c: np.where(np.isnan(x), a, np.where(x == np.inf, b, np.where(x == -np.inf, c, x))), arguments=("f32",) * 4),
+    Case("nan_to_num_f32", nan_to_num, arguments=("f32",) * 4),
     # -- roundings
     Case("floor_f32", np.floor),
     Case("ceil_f32", np.ceil),
@@ -198,15 +209,17 @@ FLOAT32 = [
 ]
 # fmt: on
 
+# fmt: off
 SPECIALS32 = np.array(
-    [0.0, 1e-45, 1e-40, 1.1754942e-38, 1.1754944e-38, 1e-30, 1e-10, 5.9604645e-08, 1.1920929e-07, 0.1, 0.25, 0.3, 0.5, 0.75]
-    + [0.99999994, 1.0, 1.0000001, 1.4616321, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 7.0, 8.0, 10.0, 16.5, 17.0, 31.0, 32.0, 33.0]
-    + [88.7, 88.73, 89.0, 103.9, 104.0, 127.0, 128.0, 149.0, 150.0, 255.0, 1000.0, 32767.0, 65504.0, 65519.0, 65520.0]
-    + [1e5, 8388607.5, 8388608.0, 8388609.0, 16777215.0, 16777216.0, 16777218.0, 2147483520.0, 2147483648.0]
-    + [4294967040.0, 4294967296.0, 9.223371e18, 9.223372e18, 1.8446744e19, 1e20, 1e30, 1.7014118e38, 3.4028235e38]
-    + [0.7853981, 0.7853982, 1.5707963, 1.5707964, 3.1415925, 3.1415927, 6.2831855, np.inf, np.nan],
+    [0.0, 1e-45, 1e-40, 1.1754942e-38, 1.1754944e-38, 1e-30, 1e-10, 5.9604645e-08, 1.1920929e-07, 0.1, 0.25, 0.3, 0.5,
+     0.75, 0.99999994, 1.0, 1.0000001, 1.4616321, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 7.0, 8.0, 10.0, 16.5, 17.0, 31.0, 32.0,
+     33.0, 88.7, 88.73, 89.0, 103.9, 104.0, 127.0, 128.0, 149.0, 150.0, 255.0, 1000.0, 32767.0, 65504.0, 65519.0,
+     65520.0, 1e5, 8388607.5, 8388608.0, 8388609.0, 16777215.0, 16777216.0, 16777218.0, 2147483520.0, 2147483648.0,
+     4294967040.0, 4294967296.0, 9.223371e18, 9.223372e18, 1.8446744e19, 1e20, 1e30, 1.7014118e38, 3.4028235e38,
+     0.7853981, 0.7853982, 1.5707963, 1.5707964, 3.1415925, 3.1415927, 6.2831855, np.inf, np.nan],
     np.float32,
 )
+# fmt: on
 SPECIALS32 = np.concatenate([SPECIALS32, -SPECIALS32])
 
 
@@ -216,7 +229,7 @@ def float32_samples(generator, count):
     spread = np.exp(generator.uniform(-20, 20, parts)).astype(np.float32) * generator.choice([-1, 1], parts)
     close = generator.uniform(-3, 3, parts)
     normal = generator.normal(0, 30, count - 3 * parts)
-    return np.concatenate([bits, spread, close, normal]).astype(np.float32)
+    return np.concatenate([bits, *(part.astype(np.float32) for part in (spread, close, normal))])
 
 
 def float64_samples(generator, count):
@@ -237,7 +250,9 @@ def special_values(kind):
     if kind == "f32":
         return SPECIALS32
     if kind == "f64":
-        wide = np.array([5e-324, 2.2250738585072014e-308, 1e-300, 1e300, 1.7976931348623157e308, 2.0**52 + 0.5, 2.0**53])
+        wide = np.array(
+            [5e-324, 2.2250738585072014e-308, 1e-300, 1e300, 1.7976931348623157e308, 2.0**52 + 0.5, 2.0**53]
+        )
         return np.concatenate([SPECIALS32.astype(np.float64), wide, -wide])
     if kind == "bool":
         return np.array([False, True])
@@ -341,7 +356,9 @@ def call(case, arrays):
 def reference_values(case, arrays):
     with np.errstate(all="ignore"):
         if case.ulps != EXACT and case.kind == "f32":
-            return case.reference(*(array.astype(np.float64) if array.dtype == np.float32 else array for array in arrays))
+            return case.reference(
+                *(array.astype(np.float64) if array.dtype == np.float32 else array for array in arrays)
+            )
         return case.reference(*arrays)
 
 
@@ -468,6 +485,86 @@ def test_every_sixteen_bit_float_survives(kind):
     assert np.isnan(again.view(np.float32) if kind == "bf16" else again).all()
 
 
+# ---- float64 --------------------------------------------------------------------------------------------------------
+
+D = ("f64",)
+DD = ("f64", "f64")
+
+
+def sigmoid64(x):
+    """Not torch's, whose small end is 0 where e^-x overflows."""
+    return np.where(x < 0, np.exp(x) / (1 + np.exp(x)), 1 / (1 + np.exp(-x)))
+
+
+# fmt: off
+FLOAT64 = [
+    Case("isnan_f64", np.isnan, result="bool"),
+    Case("isinf_f64", np.isinf, result="bool"),
+    Case("isfinite_f64", np.isfinite, result="bool"),
+    Case("isposinf_f64", np.isposinf, result="bool"),
+    Case("isneginf_f64", np.isneginf, result="bool"),
+    Case("signbit_f64", np.signbit, result="bool"),
+    Case("eq_f64", np.equal, arguments=DD, result="bool"),
+    Case("ne_f64", np.not_equal, arguments=DD, result="bool"),
+    Case("lt_f64", np.less, arguments=DD, result="bool"),
+    Case("le_f64", np.less_equal, arguments=DD, result="bool"),
+    Case("gt_f64", np.greater, arguments=DD, result="bool"),
+    Case("ge_f64", np.greater_equal, arguments=DD, result="bool"),
+    Case("maximum_f64", with_zeros(np.maximum), arguments=DD),
+    Case("minimum_f64", with_zeros(np.minimum), arguments=DD),
+    Case("fmax_f64", with_zeros(np.fmax), arguments=DD),
+    Case("fmin_f64", with_zeros(np.fmin), arguments=DD),
+    Case("clamp_f64", clamp, arguments=("f64",) * 3),
+    Case("abs_f64", np.abs),
+    Case("neg_f64", np.negative),
+    Case("sign_f64", same(torch.sign)),
+    Case("relu_f64", lambda x: np.where(x < 0, 0.0, x)),
+    Case("copysign_f64", np.copysign, arguments=DD),
+    Case("nextafter_f64", np.nextafter, arguments=DD),
+    Case("heaviside_f64", same(torch.heaviside), arguments=DD),
+    Case("nan_to_num_f64", nan_to_num, arguments=("f64",) * 4),
+    Case("floor_f64", np.floor),
+    Case("ceil_f64", np.ceil),
+    Case("trunc_f64", np.trunc),
+    Case("round_f64", np.round),
+    Case("frac_f64", same(torch.frac)),
+    Case("sqrt_f64", np.sqrt),
+    Case("reciprocal_f64", np.reciprocal),
+    Case("divide_f64", np.divide, arguments=DD),
+    Case("fmod_f64", np.fmod, arguments=DD),
+    Case("remainder_f64", remainder, arguments=DD),
+    Case("floor_divide_f64", same(torch.floor_divide), arguments=DD),
+    Case("trunc_divide_f64", same(lambda x, y: torch.div(x, y, rounding_mode="trunc")), arguments=DD),
+    Case("cast_f32_f64", lambda x: x.astype(np.float64), arguments=F, result="f64"),
+    Case("cast_f64_f32", lambda x: x.astype(np.float32), arguments=D, result="f32"),
+    Case("cast_i32_f64", lambda x: x.astype(np.float64), arguments=("i32",), result="f64"),
+    Case("cast_u32_f64", lambda x: x.astype(np.float64), arguments=("u32",), result="f64"),
+    Case("cast_i64_f64", lambda x: x.astype(np.float64), arguments=("i64",), result="f64"),
+    Case("cast_f64_i32", same(lambda x: x.to(torch.int32)), arguments=D, result="i32"),
+    Case("cast_f64_i64", same(lambda x: x.to(torch.int64)), arguments=D, result="i64"),
+    Case("cast_f64_u32", lambda x: low_word(np.where(np.abs(x) < 2.0**63, x, 0.0)), arguments=D, result="u32"),
+    # numpy's and torch's own float64 are good to about an ulp.
+    Case("rsqrt_f64", torch64(torch.rsqrt), 2),
+    Case("exp_f64", np.exp, 2),
+    Case("expm1_f64", np.expm1, 3),
+    Case("log_f64", np.log, 2),
+    Case("log2_f64", np.log2, 2),
+    Case("log10_f64", np.log10, 2),
+    Case("log1p_f64", np.log1p, 3),
+    Case("pow_f64", np.power, 16, arguments=DD),
+    Case("tanh_f64", np.tanh, 3),
+    Case("sigmoid_f64", sigmoid64, 3),
+    Case("softplus_f64", lambda x: np.logaddexp(x, 0.0), 4),
+    Case("logsigmoid_f64", lambda x: -np.logaddexp(-x, 0.0), 4),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize("case", FLOAT64, ids=lambda case: case.name)
+def test_float64(case):
+    check(case)
+
+
 # ---- integers and bool ----------------------------------------------------------------------------------------------
 
 
@@ -554,3 +651,50 @@ def test_threefry_known_answers():
     arrays = [np.array([arguments[k] for arguments, _ in vectors], np.uint32) for k in range(4)]
     got = evaluate("wt_threefry_u32(x0, x1, x2, x3)", arrays, ("u32",) * 4, "vec2<u32>", ("wt_threefry_u32",))
     assert [tuple(row) for row in got.tolist()] == [answer for _, answer in vectors]
+
+
+# ---- the tree shaker ------------------------------------------------------------------------------------------------
+
+
+def test_closure_holds_what_is_needed_once_and_nothing_else():
+    text = prelude.closure(["wt_sqrt_f32", "wt_asin_f32"])
+    names = [line.split("(")[0].removeprefix("fn ") for line in text.splitlines() if line.startswith("fn ")]
+    assert len(names) == len(set(names))
+    assert {"wt_asin_f32", "wt_asin_core_f32", "wt_sqrt_f32", "wt_significand_f32", "wt_magnitude_f32"} <= set(names)
+    assert "wt_exp_f32" not in names and "i64" not in text
+    assert text.count("var<private> WT_NAN: u32") == 1
+    assert "WT_INFINITY" not in prelude.closure(["wt_neg_f32"])
+    assert "var<private> WT_INFINITY: u32" in prelude.closure(["wt_neg_f32"], ["WT_INFINITY"])
+    assert text == prelude.closure(("wt_asin_f32", "wt_sqrt_f32", "wt_asin_f32"))
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(RegistryError, match="no function wt_nothing_f32"):
+        prelude.closure(["wt_nothing_f32"])
+    with pytest.raises(RegistryError, match="no constant WT_NOTHING"):
+        prelude.closure([], ["WT_NOTHING"])
+    with pytest.raises(RegistryError, match="no such file"):
+        shaders_path.read("nothing.wgsl")
+    with pytest.raises(RegistryError, match="without a folder"):
+        shaders_path.read("../shaders/prelude.wgsl")
+
+
+def test_every_function_is_tested_or_serves_one_that_is():
+    """random.wgsl has tests of its own; of the other files no function may lie about untested."""
+    tested = {f"wt_{case.name}" for case in [*FLOAT32, *CONVERSIONS, *FLOAT64, *INTEGERS]}
+    tested |= {f"wt_{kind}_{what}" for kind in ("f16", "bf16") for what in ("unpack_u32", "pack_f32")}
+    tested.add("wt_threefry_u32")
+    served = prelude.closure(tested)
+    elsewhere = shaders_path.read("random.wgsl")
+    untested = [name for name in prelude.functions() if f"fn {name}(" not in served and f"fn {name}(" not in elsewhere]
+    assert not untested
+
+
+def test_functions_use_no_untrusted_builtin():
+    """exp, log, sin and their like are wrong on one driver or another, as are min, max and % on floats."""
+    builtins = "exp exp2 log log2 pow sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh fma sign"
+    builtins += " floor ceil round trunc fract inverseSqrt ldexp frexp mix step modf"
+    calls = re.compile(rf"(?<!\w)({'|'.join(builtins.split())})\(")
+    for name, source in prelude.functions().items():
+        found = calls.search(re.sub(r"//[^\n]*", "", source))
+        assert not found, f"{name} calls {found}"

@@ -15,7 +15,7 @@ from .errors import RegistryError
 
 __all__ = ["PRELUDE_FILES", "closure", "functions", "globals_", "has"]
 
-PRELUDE_FILES = ("prelude.wgsl", "special.wgsl", "float64.wgsl", "integer.wgsl", "random.wgsl")
+PRELUDE_FILES = ("prelude.wgsl", "special.wgsl", "special_orders.wgsl", "float64.wgsl", "integer.wgsl", "random.wgsl")
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _DECLARATION = re.compile(r"(fn|var|const|override|struct|alias)\b[^;{=(]*?\b(\w+)\s*[:=({]")

@@ -17,7 +17,9 @@ _FILE_NAME = re.compile(r"[a-z0-9_]+\.wgsl")
 def _candidates(name: str) -> list:
     """The places where the shader file `name` may be, the preferred one first."""
     if not _FILE_NAME.fullmatch(name):
-        raise RegistryError(f"shaders_path.read({name!r}): a shader file is named like 'prelude.wgsl', without a folder")
+        raise RegistryError(
+            f"shaders_path.read({name!r}): a shader file is named like 'prelude.wgsl', without a folder"
+        )
     package = resources.files("webtorch")
     repository = pathlib.Path(__file__).resolve().parent.parent / "shaders"
     return [package / "shaders" / name, repository / name]
