@@ -272,3 +272,26 @@ def format_tensor(
             text += ", " + suffix
             used += len(suffix) + 2
     return ("Parameter containing:\n" if is_parameter else "") + text + ")"
+
+
+def tensor_repr(tensor: Any) -> str:
+    """The repr of a tensor; of a large one only the elements that are shown are read."""
+    from webtorch.devices import get_default_device
+    from webtorch.tensor import view_of
+
+    found = edge_view(tensor._shape, tensor._strides)
+    if found is None:
+        array = tensor._array()
+    else:
+        view_shape, view_strides, edge_shape = found
+        array = view_of(tensor._storage, view_shape, view_strides, tensor._offset)._array().reshape(edge_shape)
+    grad_fn = tensor.grad_fn
+    return format_tensor(
+        array,
+        dtype=tensor.dtype,
+        device=None if tensor.device == get_default_device() else str(tensor.device),
+        requires_grad=tensor._leaf_requires_grad and grad_fn is None,
+        grad_fn_name=None if grad_fn is None else grad_fn.name(),
+        shape=tensor._shape,
+        is_parameter=getattr(tensor, "_is_parameter", False),
+    )

@@ -1,0 +1,49 @@
+// Functions that only derivatives need: Bessel's i1 (of i0), and the derivatives of digamma of any order.
+// The rules are those of prelude.wgsl.
+
+// The modified Bessel function of the first kind, order 1. NaN for infinity, as i0.
+fn wt_i1_f32(x: f32) -> f32 {
+    if (!wt_isfinite_f32(x)) { return wt_nan_f32(); }
+    let size = wt_minimum_f32(wt_abs_f32(x), 100.0f);
+    if (size <= 8.0f) {
+        // The power series, all of whose terms are positive; the term that follows is below 2^-26 at 8.
+        let quarter = 0.25f * size * size;
+        var series = 1.0f;
+        for (var k = 20.0f; k > 0.5f; k -= 1.0f) { series = 1.0f + series * quarter / (k * (k + 1.0f)); }
+        return 0.5f * x * series;
+    }
+    // i1(x) e^-x sqrt(x) in 1 / x, for 8 <= x <= 100; 2^-29.
+    let w = 1.0f / size;
+    let p = 0.398942277f + w * (-0.149602426f + w * (-0.0468306666f + w * (-0.0379196987f + w * (-0.112858146f
+        + w * (0.396494785f + w * -2.21839167f)))));
+    let y = wt_exp_scaled_f32(size, 0.0f, -6) * (64.0f * p / wt_sqrt_f32(size));
+    return wt_copysign_f32(y, x);
+}
+
+// The derivative of order n (a whole number from 1 on) of digamma: (-1)^(n+1) n! zeta(n + 1, x).
+// NaN for x < 0 unless n is 1, where the reflection formula is used.
+fn wt_polygamma_f32(x: f32, n: f32) -> f32 {
+    if (wt_isnan_f32(x)) { return x; }
+    if (wt_isposinf_f32(x)) { return 0.0f; }
+    let negative = wt_lt_f32(x, 0.0f);
+    if (negative & ((n > 1.5f) | !wt_isfinite_f32(x))) { return wt_nan_f32(); }
+    // Six terms of the zeta function, then the Euler-Maclaurin formula for the others.
+    var q = select(x, 1.0f - x, negative);
+    var total = 0.0f;
+    for (var k = 0; k < 6; k++) {
+        total += wt_pow_f32(q, -n - 1.0f);
+        q += 1.0f;
+    }
+    let power = wt_pow_f32(q, -n);
+    let square = 1.0f / (q * q);
+    let correction = (n + 1.0f) * 0.0833333333f * (1.0f - square * (n + 2.0f) * (n + 3.0f) * 0.0166666667f
+        * (1.0f - square * (n + 4.0f) * (n + 5.0f) * 0.0238095238f));
+    total += power / n + power / q * 0.5f + power * square * correction;
+    var factorial = 1.0f;
+    for (var k = 2.0f; k < n + 0.5f; k += 1.0f) { factorial *= k; }
+    if (negative) {
+        let sine = wt_sincospi_f32(x).x;
+        return 9.86960440f / (sine * sine) - total;
+    }
+    return select(-factorial, factorial, (i32(n) & 1) == 1) * total;
+}

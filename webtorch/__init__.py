@@ -1,0 +1,109 @@
+"""webtorch: tensors, autograd and neural networks on any GPU through WebGPU, and on numpy where there is none.
+
+This module holds public names only; it defines nothing. What computes something is a row of the op table
+(`webtorch.ops`) or a compound of rows (`webtorch.functional`). Importing it touches no GPU.
+"""
+
+import importlib as _importlib
+
+from . import autograd, creation, dtypes, functional, indexing, operators, random
+from .creation import *  # noqa: F403
+from .devices import (
+    Device,
+    default_device_reason,
+    device,
+    get_default_device,
+    initialize_device,
+    initialize_device_async,
+    is_cpu_only_mode,
+    is_webgpu_available,
+    list_devices,
+    require_webgpu,
+    requireWebGPU,
+    set_default_device,
+    sync_device,
+    sync_device_async,
+)
+from .dtypes import (
+    can_cast,
+    dtype,
+    finfo,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    iinfo,
+    int8,
+    int16,
+    int32,
+    int64,
+    promote_types,
+    set_default_dtype,
+    uint8,
+)
+from .errors import (
+    DeviceError,
+    DeviceLostError,
+    DeviceUnavailableError,
+    DTypeError,
+    OutOfMemoryError,
+    RegistryError,
+    ShaderCompileError,
+    ShapeError,
+)
+from .functional import *  # noqa: F403
+from .grad_mode import (
+    enable_grad,
+    grad_mode,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .indexing import *  # noqa: F403
+from .ops import TABLE as _TABLE
+from .ops import activation as _activation
+from .ops import binary as _binary
+from .ops import unary as _unary
+from .ops.inplace import INPLACE as _INPLACE
+from .printing import get_printoptions, printoptions, set_printoptions
+from .random import *  # noqa: F403
+from .shapes import broadcast_shapes
+from .tensor import Size, Tensor
+from .typing_rules import is_complex, is_floating_point, is_nonzero, is_tensor, numel, result_type
+from .version import __version__
+
+# Every public row under its own name, its in-place form, and PyTorch's other names for it.
+globals().update({_name: _row for _name, _row in _TABLE.items() if _row.public})
+globals().update(_INPLACE)
+for _module in (_unary, _binary, _activation):
+    globals().update(getattr(_module, "FUNCTIONS", {}))
+    for _alias, _name in _module.ALIASES.items():
+        globals()[_alias] = globals()[_name]
+        if hasattr(Tensor, _name):
+            setattr(Tensor, _alias, getattr(Tensor, _name) if _name not in _TABLE else _TABLE[_name])
+        if f"{_name}_" in _INPLACE:
+            globals()[f"{_alias}_"] = _INPLACE[f"{_name}_"]
+            setattr(Tensor, f"{_alias}_", _INPLACE[f"{_name}_"])
+
+# Dtypes whose names are Python's own, and PyTorch's short ones.
+bool, half, float, double, short, int, long = (
+    dtypes.bool_, dtypes.float16, dtypes.float32, dtypes.float64, dtypes.int16, dtypes.int32, dtypes.int64,
+)  # fmt: skip
+concat = concatenate = functional.cat
+var_ = functional.var
+moveaxis = functional.movedim
+swapaxes = swapdims = _TABLE["transpose"]
+strided = "webtorch.strided"
+
+_LAZY = ("backends", "debug", "devices", "doctor", "nn", "optim", "webgpu")
+
+
+def __getattr__(name: str):
+    """Submodules that are imported when first used, so that importing webtorch stays quick."""
+    if name in _LAZY:
+        return _importlib.import_module(f"{__name__}.{name}")
+    from .errors import did_you_mean
+
+    raise AttributeError(f"module 'webtorch' has no attribute {name!r}.{did_you_mean(name, list(globals()))}")

@@ -1,0 +1,260 @@
+"""The backward pass: gradients flow through the recorded nodes, the latest first, each node once."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import Any
+
+from .. import grad_mode
+from ..errors import ShapeError
+from ..tensor import Tensor
+from .graph import AccumulateGrad, Node, accumulator, edge
+
+
+def as_tuple(value: Any) -> tuple:
+    return (value,) if isinstance(value, Tensor) or value is None else tuple(value)
+
+
+def start_gradients(tensors: tuple, gradients: Any, call: str) -> list:
+    """The gradients that the pass starts from: ones for scalars, else what was given, checked."""
+    given = (None,) * len(tensors) if gradients is None else as_tuple(gradients)
+    if len(given) != len(tensors):
+        raise RuntimeError(f"{call}: got {len(tensors)} tensors and {len(given)} gradients; give one gradient per tensor")
+    starts = []
+    for number, (tensor, gradient) in enumerate(zip(tensors, given, strict=True)):
+        if not tensor.requires_grad:
+            raise RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn")
+        if gradient is None:
+            if tensor.numel() != 1:
+                raise RuntimeError(
+                    f"grad can be implicitly created only for scalar outputs, but {call} was called on shape "
+                    f"{list(tensor._shape)}; reduce it first (.sum()), or pass gradient= of that shape"
+                )
+            from ..creation import ones_like
+
+            gradient = ones_like(tensor.detach())
+        elif not isinstance(gradient, Tensor):
+            raise TypeError(f"{call}: gradients can be either Tensors or None, but got {type(gradient).__name__}")
+        elif gradient._shape != tensor._shape:
+            raise ShapeError(
+                f"Mismatch in shape: grad_output[{number}] has a shape of {list(gradient._shape)} and output[{number}] has a "
+                f"shape of {list(tensor._shape)}."
+            )
+        starts.append(gradient)
+    return starts
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Accumulate the gradients of `tensors` into the leaves they depend on (or only into `inputs`).
+
+    Tensors that are not scalars need `grad_tensors` of their shapes. The graph's saved values are freed unless
+    `retain_graph` (default: `create_graph`) is true; with `create_graph` the gradients can be differentiated again.
+
+    >>> import webtorch
+    >>> x = webtorch.tensor([1.0, 2.0], requires_grad=True)
+    >>> webtorch.autograd.backward([(x * x).sum()])
+    >>> x.grad
+    tensor([2., 4.])
+    """
+    tensors = as_tuple(tensors)
+    if inputs is not None:
+        inputs = as_tuple(inputs)
+        if not inputs:
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    starts = start_gradients(tensors, grad_tensors, "backward")
+    keep = create_graph if retain_graph is None else retain_graph
+    run(tensors, starts, keep, create_graph, inputs, accumulate=True)
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple:
+    """The gradients of `outputs` with respect to `inputs`, as a tuple; no `.grad` is touched.
+
+    An input that the outputs do not depend on raises RuntimeError unless `allow_unused` (then None) or
+    `materialize_grads` (then zeros) is true.
+
+    >>> import webtorch
+    >>> x = webtorch.tensor(3.0, requires_grad=True)
+    >>> webtorch.autograd.grad(x ** 2, x)
+    (tensor(6.),)
+    """
+    outputs, inputs = as_tuple(outputs), as_tuple(inputs)
+    if materialize_grads and allow_unused is False:
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+    if is_grads_batched:
+        return batched_grad(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
+    for number, tensor in enumerate(inputs):
+        if not tensor.requires_grad:
+            raise RuntimeError(
+                f"grad: input {number} of shape {list(tensor._shape)} does not require grad: One of the differentiated "
+                "Tensors does not require grad; call requires_grad_() on it before it is used"
+            )
+    starts = start_gradients(outputs, grad_outputs, "grad")
+    keep = create_graph if retain_graph is None else retain_graph
+    results = run(outputs, starts, keep, create_graph, inputs, accumulate=False)
+    for number, (tensor, result) in enumerate(zip(inputs, results, strict=True)):
+        if result is None and materialize_grads:
+            from ..creation import zeros_like
+
+            results[number] = zeros_like(tensor.detach())
+        elif result is None and not allow_unused:
+            raise RuntimeError(
+                "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this "
+                f"is the desired behavior. (input {number}, shape {list(tensor._shape)})"
+            )
+    return tuple(results)
+
+
+def batched_grad(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads) -> tuple:
+    """`grad` once for every slice of the gradients' first dimension, stacked."""
+    from ..functional import stack
+
+    batches = as_tuple(grad_outputs)
+    count = batches[0]._shape[0]
+    rows = []
+    for number in range(count):
+        last = number == count - 1
+        keep = True if not last else (create_graph if retain_graph is None else retain_graph)
+        rows.append(
+            grad(outputs, inputs, tuple(batch[number] for batch in batches), keep, create_graph, True, allow_unused, False, materialize_grads)
+        )
+    return tuple(None if column[0] is None else stack(list(column)) for column in zip(*rows, strict=True))
+
+
+def run(tensors: Sequence[Tensor], starts: list, keep: bool, create_graph: bool, inputs: tuple | None, accumulate: bool) -> list:
+    """Push `starts` through the graph. Returns the gradients of `inputs` unless they are accumulated."""
+    roots = [edge(tensor) for tensor in tensors]
+    wanted: dict[tuple[int, int], list[int]] = {}  # (node, output) -> positions in inputs
+    captured: list = [None] * len(inputs or ())
+    if inputs is not None:
+        for number, tensor in enumerate(inputs):
+            node, output = edge(tensor) if tensor.requires_grad else (accumulator(tensor), 0)
+            wanted.setdefault((id(node), output), []).append(number)
+    dependencies, useful = survey([root[0] for root in roots], {key[0] for key in wanted} if inputs is not None else None)
+    buffers: dict[int, list] = {}
+    nodes: dict[int, Node] = {}
+    for (node, output), gradient in zip(roots, starts, strict=True):
+        deposit(buffers, nodes, node, output, gradient)
+    ready = [(-node.sequence, id(node)) for node in {id(node): node for node, _ in roots}.values() if not dependencies.get(id(node))]
+    heapq.heapify(ready)
+    with grad_mode.set_grad_enabled(create_graph):
+        while ready:
+            _, key = heapq.heappop(ready)
+            node = nodes.pop(key)
+            gradients = buffers.pop(key)
+            gradients = before(node, gradients, wanted, captured, keep_all=inputs is not None and not accumulate)
+            if inputs is not None and isinstance(node, AccumulateGrad) and (key, 0) not in wanted:
+                continue
+            if inputs is not None and not accumulate and isinstance(node, AccumulateGrad):
+                continue
+            if inputs is not None and key not in useful:
+                continue
+            if all(gradient is None for gradient in gradients):
+                results: list = [None] * len(node.edges)
+            else:
+                results = node.backward(gradients)
+                if node.posthooks:
+                    for hook in list(node.posthooks.values()):
+                        replaced = hook(tuple(results), tuple(gradients))
+                        if replaced is not None:
+                            results = list(replaced) if isinstance(replaced, (tuple, list)) else [replaced]
+                if not keep:
+                    node.release()
+            for target, result in zip(node.edges, results, strict=False):
+                if target is None:
+                    continue
+                following, output = target
+                deposit(buffers, nodes, following, output, result)
+                dependencies[id(following)] -= 1
+                if not dependencies[id(following)]:
+                    heapq.heappush(ready, (-following.sequence, id(following)))
+    if accumulate and inputs is not None:
+        for tensor, gradient in zip(inputs, captured, strict=True):
+            if gradient is not None and not tensor.is_leaf:
+                tensor._grad = gradient if tensor._grad is None else tensor._grad + gradient
+    return captured
+
+
+def survey(roots: list[Node], wanted: set[int] | None) -> tuple[dict[int, int], set[int]]:
+    """How many gradients each reachable node will get, and which nodes lie on a way to a wanted one."""
+    counts: dict[int, int] = {}
+    order: list[Node] = []
+    seen: set[int] = set()
+    for root in roots:
+        stack: list[tuple[Node, bool]] = [(root, False)]
+        while stack:
+            node, leaving = stack.pop()
+            if leaving:
+                order.append(node)
+                continue
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            stack.append((node, True))
+            for target in node.edges:
+                if target is not None:
+                    counts[id(target[0])] = counts.get(id(target[0]), 0) + 1
+                    stack.append((target[0], False))
+    useful: set[int] = set()
+    if wanted is not None:
+        for node in order:  # inputs before the nodes that lead to them
+            if id(node) in wanted and isinstance(node, AccumulateGrad):
+                useful.add(id(node))
+            if any(target is not None and (id(target[0]) in useful or id(target[0]) in wanted) for target in node.edges):
+                useful.add(id(node))
+    return counts, useful
+
+
+def deposit(buffers: dict, nodes: dict, node: Node, output: int, gradient: Any) -> None:
+    """Add a gradient to what waits for `node`."""
+    waiting = buffers.get(id(node))
+    if waiting is None:
+        waiting = buffers[id(node)] = [None] * max(node.output_count, output + 1)
+        nodes[id(node)] = node
+    if gradient is not None:
+        waiting[output] = gradient if waiting[output] is None else waiting[output] + gradient
+
+
+def before(node: Node, gradients: list, wanted: dict, captured: list, keep_all: bool) -> list:
+    """Hooks that see a node's output gradients: tensor hooks, retain_grad, captures, node pre-hooks."""
+    tensor_hooks = node.tensor_hooks
+    if isinstance(node, AccumulateGrad):
+        tensor_hooks = {0: node.variable._hooks} if node.variable._hooks else None
+    if tensor_hooks:
+        gradients = list(gradients)
+        for output, hooks in tensor_hooks.items():
+            for hook in list(hooks.values()):
+                if output < len(gradients) and gradients[output] is not None:
+                    replaced = hook(gradients[output])
+                    if replaced is not None:
+                        gradients[output] = replaced
+    for output, gradient in enumerate(gradients):
+        for number in wanted.get((id(node), output), ()):
+            captured[number] = gradient
+    if node.retained:
+        for output, reference in node.retained.items():
+            tensor = reference()
+            if tensor is not None and output < len(gradients) and gradients[output] is not None:
+                tensor._grad = gradients[output] if tensor._grad is None else tensor._grad + gradients[output]
+    if node.prehooks:
+        for hook in list(node.prehooks.values()):
+            replaced = hook(tuple(gradients))
+            if replaced is not None:
+                gradients = list(replaced) if isinstance(replaced, (tuple, list)) else [replaced]
+    return gradients

@@ -1,0 +1,310 @@
+"""The recorded graph: nodes that know how to turn the gradient of a result into gradients of its inputs."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from .. import grad_mode
+from ..shapes import contiguous_strides
+from ..tensor import Tensor, view_of
+
+_sequence = itertools.count()
+_hook_numbers = itertools.count()
+
+FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
+    "freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
+    "retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors "
+    "after calling backward."
+)
+
+
+class RemovableHandle:
+    """What registering a hook returns: `remove()` takes the hook away; also a context manager that does so at its end."""
+
+    def __init__(self, hooks: OrderedDict) -> None:
+        self.id = next(_hook_numbers)
+        self._hooks = weakref.ref(hooks)
+
+    def remove(self) -> None:
+        hooks = self._hooks()
+        if hooks is not None:
+            hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+
+class Hooks(OrderedDict):
+    """An ordered dict of hooks."""
+
+
+class SavedTensor:
+    """A tensor kept for the backward pass, with the version its memory had then."""
+
+    __slots__ = ("is_output", "number", "packed", "tensor", "unpack_hook", "version")
+
+    def __init__(self, tensor: Tensor, is_output: bool, number: int) -> None:
+        if tensor._storage.version is None:
+            raise RuntimeError(
+                "Inference tensors cannot be saved for backward. To work around you can make a clone to get a normal tensor "
+                "and use it in autograd."
+            )
+        self.is_output = is_output
+        self.number = number
+        self.version = tensor._storage.version
+        self.unpack_hook = None
+        hooks = saved_tensor_hooks()
+        if hooks is not None:
+            pack, self.unpack_hook = hooks
+            with grad_mode.no_grad():
+                self.packed = pack(tensor.detach() if is_output else tensor)
+            self.tensor = None
+            return
+        # An output refers to its own node through grad_fn: keep the memory only, so that no cycle pins the graph.
+        self.tensor = view_of(tensor._storage, tensor._shape, tensor._strides, tensor._offset) if is_output else tensor
+
+    def unpack(self, node: Node, name: str) -> Tensor:
+        if self.unpack_hook is not None:
+            tensor = self.unpack_hook(self.packed)
+            if self.is_output and grad_mode.current().grad:
+                tensor = tensor.detach()
+                tensor._grad_fn = node
+            return tensor
+        tensor = self.tensor
+        if tensor._storage.version != self.version:
+            kind = tensor.dtype.name.replace("float32", "Float").replace("float64", "Double").replace("int64", "Long").capitalize()
+            raise RuntimeError(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"[webtorch.{kind}Tensor {list(tensor._shape)}], which is {'output' if self.is_output else 'input'} "
+                f"{self.number} of {node.name()}, is at version {tensor._storage.version}; expected version {self.version} "
+                "instead. Hint: write y = op(x) instead of x.op_(), or clone the tensor before changing it."
+            )
+        if self.is_output:
+            tensor = view_of(tensor._storage, tensor._shape, tensor._strides, tensor._offset)
+            if grad_mode.current().grad:
+                tensor._grad_fn = node
+        return tensor
+
+
+_saved_hooks: list = []  # installed by autograd.graph's context managers; innermost last
+
+
+def saved_tensor_hooks() -> tuple[Callable, Callable] | None:
+    return _saved_hooks[-1] if _saved_hooks else None
+
+
+class Node:
+    """One recorded operation. `next_functions` are the nodes (with output number) that its input gradients go to."""
+
+    def __init__(self, edges: tuple) -> None:
+        self.edges = edges  # (node, output number) or None, one per input
+        self.sequence = next(_sequence)
+        self.metadata: dict = {}
+        self.output_count = 1
+        self.prehooks: Hooks | None = None
+        self.posthooks: Hooks | None = None
+        self.tensor_hooks: dict[int, Hooks] | None = None  # hooks of the tensors this node made, by output number
+        self.retained: dict[int, weakref.ref] | None = None  # tensors whose .grad is to be kept, by output number
+
+    def name(self) -> str:
+        """The node's name as PyTorch prints it, such as AddBackward0."""
+        return type(self).__name__
+
+    @property
+    def next_functions(self) -> tuple:
+        return tuple((None, 0) if edge is None else edge for edge in self.edges)
+
+    def _sequence_nr(self) -> int:
+        return self.sequence
+
+    def __call__(self, *gradients: Tensor):
+        results = self.backward(list(gradients))
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def backward(self, gradients: list) -> list:
+        """Gradients of the inputs from gradients of the outputs."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Forget what was saved."""
+
+    def register_hook(self, hook: Callable) -> RemovableHandle:
+        """Call `hook(grad_inputs, grad_outputs)` after this node ran; a returned tuple replaces the input gradients."""
+        if self.posthooks is None:
+            self.posthooks = Hooks()
+        handle = RemovableHandle(self.posthooks)
+        self.posthooks[handle.id] = hook
+        return handle
+
+    def register_prehook(self, hook: Callable) -> RemovableHandle:
+        """Call `hook(grad_outputs)` before this node runs; a returned tuple replaces the output gradients."""
+        if self.prehooks is None:
+            self.prehooks = Hooks()
+        handle = RemovableHandle(self.prehooks)
+        self.prehooks[handle.id] = hook
+        return handle
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {id(self):#x}>"
+
+
+class AccumulateGrad(Node):
+    """Where gradients end: adds what arrives to a leaf's `.grad`."""
+
+    def __init__(self, variable: Tensor) -> None:
+        super().__init__(())
+        self.variable = variable
+        self.sequence = 1 << 62  # runs as soon as all that flows into it is there
+
+    def backward(self, gradients: list) -> list:
+        (gradient,) = gradients
+        variable = self.variable
+        if variable._grad is None:
+            # The engine may hand the same tensor to several leaves; each gets memory of its own.
+            variable._grad = gradient if grad_mode.current().grad else gradient.clone()
+        elif grad_mode.current().grad:
+            variable._grad = variable._grad + gradient
+        else:
+            variable._grad.add_(gradient)
+        if variable._post_accumulate_hooks:
+            for hook in list(variable._post_accumulate_hooks.values()):
+                hook(variable)
+        return []
+
+
+def accumulator(leaf: Tensor) -> AccumulateGrad:
+    """The one node that accumulates into `leaf`; it lives as long as a graph refers to it."""
+    node = leaf._accumulator() if leaf._accumulator is not None else None
+    if node is None:
+        node = AccumulateGrad(leaf)
+        leaf._accumulator = weakref.ref(node)
+    return node
+
+
+def edge(tensor: Any) -> tuple | None:
+    """Where the gradient of `tensor` goes, or None when nobody wants it."""
+    if not isinstance(tensor, Tensor):
+        return None
+    grad_fn = tensor.grad_fn
+    if grad_fn is not None:
+        return (grad_fn, tensor._output_number)
+    if tensor._leaf_requires_grad:
+        return (accumulator(tensor), 0)
+    return None
+
+
+class OpNode(Node):
+    """A recorded row of the op table: its vjp rules, with the values they name."""
+
+    def __init__(self, op: Any, inputs: tuple, attributes: dict, output: Tensor) -> None:
+        super().__init__(
+            tuple(
+                edge(value) if position < len(op.vjp) and op.vjp[position] is not None else None
+                for position, value in enumerate(inputs)
+            )
+        )
+        self.op = op
+        self.attributes = attributes
+        self.inputs = tuple((value._shape, value.dtype, value.device) if isinstance(value, Tensor) else None for value in inputs)
+        self.saved: dict[str, Any] | None = {}
+        needed = frozenset().union(
+            *(names for names, wanted in zip(op.rule_names, self.edges, strict=False) if wanted is not None)
+        )
+        for position, value in enumerate(inputs):
+            letter = "xyzw"[position]
+            if letter in needed:
+                self.saved[letter] = SavedTensor(value, False, position) if isinstance(value, Tensor) else value
+        if "out" in needed:
+            self.saved["out"] = SavedTensor(output, True, 0)
+
+    def name(self) -> str:
+        return self.op.grad_name
+
+    def value(self, name: str, gradient: Any, cache: dict) -> Any:
+        if name == "g":
+            return gradient
+        if name in cache:
+            return cache[name]
+        if name.endswith("_shape") and name[0] in "xyzw" and name not in self.attributes:
+            return self.inputs["xyzw".index(name[0])][0]
+        if name.endswith("_dtype") and name[0] in "xyzw" and name not in self.attributes:
+            return self.inputs["xyzw".index(name[0])][1]
+        if name == "out" or (name in ("x", "y", "z", "w") and name not in self.attributes):
+            saved = self.saved[name]
+            cache[name] = saved.unpack(self, name) if isinstance(saved, SavedTensor) else saved
+            return cache[name]
+        return self.attributes[name]
+
+    def backward(self, gradients: list) -> list:
+        (gradient,) = gradients
+        if self.saved is None:
+            raise RuntimeError(FREED)
+        results: list = []
+        cache: dict = {}
+        for position, target in enumerate(self.edges):
+            if target is None:
+                results.append(None)
+                continue
+            rule = self.op.vjp[position]
+            arguments = [self.value(name, gradient, cache) for name in self.op.rule_names[position]]
+            results.append(fit(rule(*arguments), self.inputs[position]))
+        return results
+
+    def release(self) -> None:
+        # Rules that saved nothing can run again; the others must not.
+        if self.saved:
+            self.saved = None
+
+    def saved_value(self, name: str) -> Any:
+        if self.saved is None:
+            raise RuntimeError(FREED)
+        return self.value(name, None, {})
+
+    def __getattr__(self, name: str) -> Any:
+        # PyTorch's `_saved_self`, `_saved_other`, `_saved_result`, and `_saved_x` by our own letters.
+        if name.startswith("_saved_"):
+            letter = {"self": "x", "other": "y", "result": "out"}.get(name[7:], name[7:])
+            return self.saved_value(letter)
+        raise AttributeError(name)
+
+
+def fit(gradient: Any, target: tuple) -> Any:
+    """A rule's result in the shape, dtype and device of the input it is for: broadcast dimensions are summed."""
+    if gradient is None:
+        return None
+    shape, dtype, device = target
+    if gradient._shape != shape:
+        gradient = sum_to(gradient, shape)
+    if gradient.dtype is not dtype or gradient.device != device:
+        gradient = gradient.to(device=device, dtype=dtype)
+    return gradient
+
+
+def sum_to(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The adjoint of broadcasting `shape` to the gradient's shape."""
+    extra = gradient.ndim - len(shape)
+    dims = tuple(range(extra)) + tuple(
+        position + extra for position, size in enumerate(shape) if size == 1 and gradient._shape[position + extra] != 1
+    )
+    if dims:
+        gradient = gradient.sum(dims, keepdim=True)
+    return gradient.reshape(shape) if gradient._shape != shape else gradient
+
+
+def attach(op: Any, output: Tensor, inputs: tuple, attributes: dict) -> None:
+    """Hang the node of `op` on its result. The caller has checked that recording is on and an input requires grad."""
+    node = OpNode(op, inputs, attributes, output)
+    if any(target is not None for target in node.edges):
+        output._grad_fn = node
+
+
+def strides_of(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return contiguous_strides(shape)

@@ -1,0 +1,120 @@
+"""Autograd of in-place operations: what may be written to, and how the graph is rewritten after a write.
+
+A write through a view changes its base: the base's history becomes "the old base with this region replaced"
+(CopySlices), and every other view of it is given a fresh history when it is next asked for one.
+"""
+
+from __future__ import annotations
+
+import warnings  # noqa: F401
+from typing import Any
+
+from .. import dtypes, grad_mode
+from ..errors import DTypeError, ShapeError
+from ..tensor import Tensor, view_of
+from .graph import Node, edge, fit
+
+
+def check_target(target: Tensor, call: str) -> None:
+    """Raise when autograd's rules forbid writing to `target`."""
+    if not isinstance(target, Tensor):
+        raise TypeError(f"{call}: expected a Tensor to write to, got {type(target).__name__}")
+    state = grad_mode.current()
+    if target._storage.version is None and not state.inference:
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
+            "tensor before doing inplace update."
+        )
+    if state.grad and not state.inference:
+        if target._leaf_requires_grad:
+            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        if target._base is not None and target._base._leaf_requires_grad:
+            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    if 0 in target._strides and any(size > 1 and stride == 0 for size, stride in zip(target._shape, target._strides, strict=True)):
+        raise RuntimeError(
+            f"{call}: unsupported operation: more than one element of the written-to tensor refers to a single memory location "
+            f"(shape {list(target._shape)}, strides {list(target._strides)}). Please clone() the tensor before performing the operation."
+        )
+
+
+def assign(target: Tensor, result: Tensor, call: str) -> Tensor:
+    """Write `result` into `target` and give `target` the history of `result`."""
+    if result._shape != target._shape:
+        raise ShapeError(
+            f"{call}: output with shape {list(target._shape)} doesn't match the broadcast shape {list(result._shape)}"
+        )
+    if result.dtype is not target.dtype and not dtypes.can_cast(result.dtype, target.dtype):
+        raise DTypeError(
+            f"{call}: result type {result.dtype} can't be cast to the desired output type {target.dtype}; "
+            f"use the out-of-place form {call.rstrip('_')}, or convert the tensor first"
+        )
+    value = result.detach()
+    if value.dtype is not target.dtype or value.device != target.device:
+        value = value.to(device=target.device, dtype=target.dtype)
+    history = edge(result)
+    rewrite = grad_mode.current().grad and not grad_mode.current().inference and (history is not None or target.requires_grad)
+    old = None
+    if rewrite and target._base is not None:
+        old = edge(target._base)
+    target._write(value)
+    if not rewrite:
+        return target
+    if target._base is None:
+        target._grad_fn = history[0] if history is not None else NoGradient()
+        target._output_number = history[1] if history is not None else 0
+    else:
+        base = target._base
+        base._grad_fn = CopySlices(base, target, old, history)
+        base._output_number = 0
+        target._view_version = None
+    return target
+
+
+class NoGradient(Node):
+    """The history of a tensor that was overwritten with values that need no gradient."""
+
+    def name(self) -> str:
+        return "ZeroBackward0"
+
+    def backward(self, gradients: list) -> list:
+        return []
+
+
+class CopySlices(Node):
+    """The history of a base after a write through a view of it."""
+
+    def __init__(self, base: Tensor, view: Tensor, old: Any, written: Any) -> None:
+        super().__init__((old, written))
+        self.base = (base._shape, base._strides, base._offset)
+        self.view = (view._shape, view._strides, view._offset)
+        self.target = (view._shape, view.dtype, view.device)
+
+    def backward(self, gradients: list) -> list:
+        from ..ops.view import as_strided_gradient, strided_gradient_zeroed
+
+        (gradient,) = gradients
+        old, written = self.edges
+        before = strided_gradient_zeroed(gradient, self.base, self.view) if old is not None else None
+        region = fit(as_strided_gradient(gradient, self.base, self.view), self.target) if written is not None else None
+        return [before, region]
+
+
+def refresh_view(view: Tensor) -> None:
+    """Give a view whose base was written to the history it has now: a view of the base's present value."""
+    base = view._base
+    view._view_version = view._storage.version
+    if base is None:
+        return
+    if base.requires_grad and grad_mode.current().grad is not None:
+        from .graph import OpNode
+        from ..ops import TABLE
+
+        alias = view_of(view._storage, view._shape, view._strides, view._offset)
+        attributes = {
+            "geometry": (base._shape, base._strides, base._offset),
+            "view": (view._shape, view._strides, view._offset),
+        }
+        node = OpNode(TABLE["_view_of_base"], (base,), attributes, alias)
+        if any(target is not None for target in node.edges):
+            view._grad_fn = node
+            view._output_number = 0

@@ -1,0 +1,669 @@
+"""From a group of nodes to the WGSL of one kernel.
+
+A `Kernel` collects what a shader needs: blocks of straight-line code (the holes that a file in `shaders/` calls),
+the parameter words, the buffers. Everything that may change from call to call (sizes, strides, scalars) is a
+parameter word, so the code that is left identifies the kernel: `Kernel.key()` is what the pipeline cache is keyed by,
+and `render` runs only for a key that was never seen.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import struct
+from dataclasses import dataclass
+
+from . import dtypes, prelude, shaders_path
+from .errors import DTypeError
+from .shapes import coalesce, contiguous_strides, numel
+
+# The WGSL type that values of a dtype are computed in, and how its elements lie in a buffer.
+COMPUTE = {
+    dtypes.float32: "f32", dtypes.float16: "f32", dtypes.float64: "f64",
+    dtypes.int8: "i32", dtypes.int16: "i32", dtypes.int32: "i32", dtypes.int64: "i64",
+    dtypes.uint8: "u32", dtypes.bool_: "bool",
+}  # fmt: skip
+
+# Types that hold fewer bits than they are computed in: how a result is brought back to its dtype's range.
+NARROW = {
+    dtypes.int8: "(({0} << 24u) >> 24u)",
+    dtypes.int16: "(({0} << 16u) >> 16u)",
+    dtypes.uint8: "({0} & 0xffu)",
+    dtypes.float16: "wt_f16_round_f32({0})",
+}
+
+# Element types that are not a WGSL storage type: read from and written to parts of 32-bit words.
+UNPACK = {
+    dtypes.bool_: "(extractBits({word}, ({i} & 3u) * 8u, 8u) != 0u)",
+    dtypes.uint8: "extractBits({word}, ({i} & 3u) * 8u, 8u)",
+    dtypes.int8: "extractBits(bitcast<i32>({word}), ({i} & 3u) * 8u, 8u)",
+    dtypes.int16: "extractBits(bitcast<i32>({word}), ({i} & 1u) * 16u, 16u)",
+    dtypes.float16: "wt_f16_unpack_u32(extractBits({word}, ({i} & 1u) * 16u, 16u))",
+}
+PACK = {
+    dtypes.bool_: "select(0u, 1u, {0})",
+    dtypes.uint8: "({0} & 0xffu)",
+    dtypes.int8: "(bitcast<u32>({0}) & 0xffu)",
+    dtypes.int16: "(bitcast<u32>({0}) & 0xffffu)",
+    dtypes.float16: "wt_f16_pack_f32({0})",
+}
+
+FEATURE = {"i64": "shader-int64", "f64": "shader-f64"}
+_CALL = re.compile(r"\bwt_([a-z0-9_]+?)\(")
+
+
+def is_packed(dtype) -> bool:
+    return dtype in PACK
+
+
+def compute_type(dtype) -> str:
+    try:
+        return COMPUTE[dtype]
+    except KeyError:
+        raise DTypeError(f"{dtype} has no form on webgpu; use device='cpu' for it, or convert with .to(webtorch.float32)") from None
+
+
+@functools.cache
+def specialise(template: str, kind: str) -> str:
+    """Append the compute type to the prelude calls of a row's expression: `wt_exp(x)` in f32 is `wt_exp_f32(x)`.
+
+    A call whose name already ends in a type (a conversion, say) is left alone.
+    """
+
+    def add(match: re.Match) -> str:
+        name = match.group(1)
+        if prelude.has(f"wt_{name}") and name.rsplit("_", 1)[-1] in ("f32", "i32", "u32", "i64", "f64", "bool"):
+            return match.group(0)
+        return f"wt_{name}_{kind}("
+
+    return _CALL.sub(add, template)
+
+
+@functools.cache
+def missing_functions(template: str, kind: str) -> tuple[str, ...]:
+    """The prelude functions that `template` would need in compute type `kind` and that do not exist."""
+    names = {f"wt_{match.group(1)}" for match in _CALL.finditer(specialise(template, kind))}
+    return tuple(sorted(name for name in names if not prelude.has(name)))
+
+
+@functools.cache
+def cast_expression(source, target) -> str:
+    """The WGSL that turns `{x}` of dtype `source` into dtype `target`, as PyTorch's CPU converts."""
+    a, b = compute_type(source), compute_type(target)
+    if b == "bool":
+        return "{x}" if a == "bool" else f"wt_ne_{a}({{x}}, {a}(0))"
+    if a == "bool":
+        expression = "i64(i32({x}))" if b == "i64" else f"{b}({{x}})"
+    elif a == b:
+        expression = "{x}"
+    elif prelude.has(f"wt_cast_{a}_{b}"):
+        expression = f"wt_cast_{a}_{b}({{x}})"
+    else:
+        expression = f"{b}({{x}})"
+    fits = a == "bool" or source == target or (source is dtypes.uint8 and target is dtypes.int16)
+    return expression if fits or target not in NARROW else NARROW[target].format(expression)
+
+
+def literal(value, dtype) -> str:
+    """A constant of the structure (an identity, a fill), never of the user: those go through `Block.scalar`."""
+    kind = compute_type(dtype)
+    if kind == "bool":
+        return "true" if value else "false"
+    if kind in ("f32", "f64") and value in (float("inf"), float("-inf")):
+        return f"{kind}({'-' if value < 0 else ''}bitcast<f32>(WT_INFINITY))"
+    if kind == "i64" and value == -(1 << 63):
+        return "(i64(-9223372036854775807) - i64(1))"
+    if kind == "i32" and value == -(1 << 31):
+        return "(i32(-2147483647) - 1)"
+    return f"{kind}({float(value) if kind in ('f32', 'f64') else int(value)})"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the adapter allows, as far as code depends on it."""
+
+    max_binding_size: int
+    max_storage_buffers: int
+    max_workgroup_invocations: int
+    max_workgroups_per_dimension: int
+    max_params: int
+    loop_budget: int
+    features: frozenset
+    is_cpu: bool
+
+    def windows(self, nbytes: int) -> int:
+        """How many bindings a buffer of `nbytes` takes."""
+        return max(1, -(-nbytes // self.max_binding_size))
+
+
+class Kernel:
+    """One dispatch in the making: blocks of code, parameter words, input buffers, outputs."""
+
+    def __init__(self, limits: Limits, shader: str, constants: tuple = ()) -> None:
+        self.limits = limits
+        self.shader = shader
+        self.constants = constants  # (name, value) pairs, part of the structure
+        self.words: list[int] = []
+        self.inputs: list = []  # nodes
+        self.input_slots: dict[int, int] = {}
+        self.outputs: list = []  # nodes
+        self.blocks: list[Block] = []
+        self.elements = 0  # invocations' worth of work, for the trip bound and the debug line
+        self.workgroups = 1
+        self.workgroup_size = 64
+        self.trips = 1  # upper bound of loop iterations in one invocation
+        self.target = None  # a node whose buffer is written in place (outputs[0] takes it over)
+
+    def block(self, name: str, roots: tuple[str, ...]) -> Block:
+        block = Block(self, name, roots)
+        self.blocks.append(block)
+        return block
+
+    def word(self, value: int) -> int:
+        self.words.append(value & 0xFFFFFFFF)
+        return len(self.words) - 1
+
+    def parameter(self, name: str, value: int) -> None:
+        """A named u32 that the shader file reads as a function: `extent()`."""
+        self.constants += ((name, ("word", self.word(value))),)
+
+    def slot(self, node) -> int:
+        slot = self.input_slots.get(id(node))
+        if slot is None:
+            if node.size == 0:
+                raise AssertionError(f"{self.shader}: a zero-element value reached a kernel; binding it would abort the process")
+            slot = self.input_slots[id(node)] = len(self.inputs)
+            self.inputs.append(node)
+        return slot
+
+    def key(self) -> tuple:
+        return (
+            self.shader,
+            self.constants,
+            self.workgroup_size,
+            self.target is not None,
+            tuple((node.dtype, self.limits.windows(node.nbytes)) for node in self.inputs),
+            tuple((node.dtype, self.limits.windows(node.nbytes)) for node in self.outputs),
+            tuple((block.name, block.roots, tuple(block.code), block.returns) for block in self.blocks),
+            (len(self.words) + 3) // 4,
+        )
+
+    def params(self) -> bytes:
+        return struct.pack(f"<{len(self.words)}I", *self.words)
+
+
+class Block:
+    """The body of one hole: straight-line code in static single assignment form.
+
+    Each instruction is a tuple that says what is computed, with parameter word numbers instead of values; its position
+    is its name. Values that two parts of the graph share are emitted once.
+    """
+
+    def __init__(self, kernel: Kernel, name: str, roots: tuple[str, ...]) -> None:
+        self.kernel = kernel
+        self.name = name
+        self.roots = roots
+        self.code: list[tuple] = [("root", root) for root in roots]
+        self.memo: dict = {}
+        self.returns: tuple = ()
+
+    def emit(self, *instruction) -> int:
+        known = self.memo.get(instruction)
+        if known is None:
+            self.code.append(instruction)
+            known = self.memo[instruction] = len(self.code) - 1
+        return known
+
+    def root(self, name: str) -> int:
+        return self.roots.index(name)
+
+    # ---- indices ------------------------------------------------------------------------------------------------
+
+    def coordinates(self, index: int, sizes: tuple[int, ...]) -> int:
+        """Split a linear index over `sizes` (row-major); the result is addressed by dimension number."""
+        key = ("coordinates", index, sizes)
+        known = self.memo.get(key)
+        if known is None:
+            words = tuple(self.kernel.word(size) for size in sizes[1:])
+            self.code.append(("coordinates", index, words))
+            known = self.memo[key] = len(self.code) - 1
+        return known
+
+    def index(self, parts: list[tuple[int, tuple[int, ...], tuple[int, ...]]], offset: int) -> int:
+        """The element index `offset + sum over parts of (unravel(root, sizes) . strides)`.
+
+        `parts` holds (value of a linear index, sizes, strides). A single part with row-major strides and no offset is
+        that linear index itself.
+        """
+        terms = []
+        for root, sizes, strides in parts:
+            sizes, (strides,) = coalesce(sizes, strides)
+            if not sizes or all(stride == 0 for stride in strides):
+                continue
+            terms.append((root, tuple(sizes), tuple(strides)))
+        if not terms and offset == 0:
+            return self.emit("zero")
+        if len(terms) == 1 and offset == 0 and terms[0][2] == (1,):
+            return terms[0][0]
+        key = ("index", tuple(terms), offset)
+        known = self.memo.get(key)
+        if known is None:
+            sums = []
+            for root, sizes, strides in terms:
+                source = self.coordinates(root, sizes) if len(sizes) > 1 else root
+                for dimension, stride in enumerate(strides):
+                    if stride == 0:
+                        continue
+                    word = None if stride == 1 else self.kernel.word(stride)
+                    sums.append((source, dimension if len(sizes) > 1 else None, word))
+            word = self.kernel.word(offset) if offset else None
+            self.code.append(("index", tuple(sums), word))
+            known = self.memo[key] = len(self.code) - 1
+        return known
+
+    # ---- values -------------------------------------------------------------------------------------------------
+
+    def scalar(self, value, dtype) -> int:
+        """A number from the user, through the parameter block."""
+        kind = compute_type(dtype)
+        key = ("scalar", repr(value), dtype)
+        known = self.memo.get(key)
+        if known is not None:
+            return known
+        if kind == "bool":
+            instruction = ("scalar", "bool", self.kernel.word(1 if value else 0))
+        elif kind == "i64":
+            bits = int(value) & 0xFFFFFFFFFFFFFFFF
+            instruction = ("scalar", "i64", self.kernel.word(bits), self.kernel.word(bits >> 32))
+        elif kind == "f32":
+            instruction = ("scalar", "f32", self.kernel.word(float_bits(value, dtype)))
+        elif kind == "f64":
+            # A double as the sum of three floats, which is exact for every finite double in the float32 range.
+            parts, rest = [], float(value)
+            for _ in range(3):
+                part = nearest_float32(rest)
+                parts.append(self.kernel.word(float_bits(part, dtypes.float32)))
+                rest = rest - part if abs(part) != float("inf") and part == part else 0.0
+            instruction = ("scalar", "f64", *parts)
+        else:
+            instruction = ("scalar", kind, self.kernel.word(int(value)))
+        self.code.append(instruction)
+        known = self.memo[key] = len(self.code) - 1
+        return known
+
+    def load(self, node, index: int) -> int:
+        """Element `index` of a realised node."""
+        return self.emit("load", self.kernel.slot(node), index)
+
+    def node(self, node, index: int) -> int:
+        """The value of `node` at linear index `index`: a load when it is realised, its own arithmetic when it is pending.
+
+        Pending producers are expanded with a stack, so chains of any depth work.
+        """
+        memo = self.memo
+        stack = [(node, index)]
+        while stack:
+            current, at = stack[-1]
+            key = (id(current), at)
+            if key in memo:
+                stack.pop()
+            elif current.buffer is not None:
+                memo[key] = self.load(current, at)
+                stack.pop()
+            else:
+                missing = []
+                for wanted in current.op.needs(self, current, at):
+                    if (id(wanted[0]), wanted[1]) not in memo:
+                        missing.append(wanted)
+                if missing:
+                    stack.extend(missing)
+                else:
+                    memo[key] = current.op.emit(self, current, at)
+                    stack.pop()
+        return memo[(id(node), index)]
+
+    def at(self, operand, index: int) -> int:
+        """Element index of the node behind `operand` for element `index` of the view."""
+        if operand.is_linear():
+            return index
+        return self.index([(index, operand.shape, operand.strides)], operand.offset)
+
+    def operand(self, argument, index: int) -> int:
+        """The value of an operand or scalar at linear index `index` of its view."""
+        if hasattr(argument, "value"):
+            return self.scalar(argument.value, argument.dtype)
+        return self.node(argument.node, self.at(argument, index))
+
+    def operand_at(self, operand, *groups: tuple[int, int, int]) -> int:
+        """The value of an operand addressed by several linear indices, each over a range of its dimensions.
+
+        `groups` holds (index value, first dimension, end dimension).
+        """
+        parts = [(index, operand.shape[first:end], operand.strides[first:end]) for index, first, end in groups]
+        return self.node(operand.node, self.index(parts, operand.offset))
+
+    def apply(self, template: str, dtype, *args: int, kind: str | None = None) -> int:
+        """A row's expression over values; `{0}`, `{1}` name the arguments. `kind` is the type its prelude calls take."""
+        expression = specialise(template, kind) if kind else template
+        if dtype in NARROW:
+            expression = NARROW[dtype].format(expression)
+        return self.emit("apply", expression, compute_type(dtype), args)
+
+    def cast(self, value: int, source, target) -> int:
+        if source is target:
+            return value
+        return self.emit("apply", cast_expression(source, target).replace("{x}", "{0}"), compute_type(target), (value,))
+
+
+def nearest_float32(value: float) -> float:
+    try:
+        return struct.unpack("<f", struct.pack("<f", value))[0]
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+def float_bits(value, dtype) -> int:
+    """The float32 bits of a number, rounded through its dtype first."""
+    value = float(value)
+    if dtype is dtypes.float16:
+        try:
+            value = struct.unpack("<e", struct.pack("<e", value))[0]
+        except OverflowError:
+            value = float("inf") if value > 0 else float("-inf")
+    return struct.unpack("<I", struct.pack("<f", nearest_float32(value)))[0]
+
+
+# ---- rendering ------------------------------------------------------------------------------------------------------
+
+
+def word(number: int) -> str:
+    return f"params[{number // 4}].{'xyzw'[number % 4]}"
+
+
+def render_instruction(instruction: tuple, name: str, hoisted: dict) -> str:
+    """One line of WGSL for one instruction."""
+    operation = instruction[0]
+    if operation == "zero":
+        return f"let {name} = 0u;"
+    if operation == "coordinates":
+        _, index, words = instruction
+        lines, rest = [], f"v{index}"
+        for dimension in range(len(words), 0, -1):
+            size = word(words[dimension - 1])
+            lines.append(f"let {name}_{dimension} = {rest} % {size};")
+            lines.append(f"let {name}_r{dimension} = {rest} / {size};")
+            rest = f"{name}_r{dimension}"
+        lines.append(f"let {name}_0 = {rest};")
+        return " ".join(lines)
+    if operation == "index":
+        _, sums, offset = instruction
+        terms = [] if offset is None else [word(offset)]
+        for source, dimension, stride in sums:
+            coordinate = f"v{source}" if dimension is None else f"v{source}_{dimension}"
+            terms.append(coordinate if stride is None else f"{coordinate} * {word(stride)}")
+        return f"let {name} = {' + '.join(terms)};"
+    if operation == "scalar":
+        kind, words = instruction[1], [word(number) for number in instruction[2:]]
+        if kind == "bool":
+            return f"let {name} = {words[0]} != 0u;"
+        if kind == "i64":
+            return f"let {name} = i64(bitcast<i32>({words[1]})) * i64(4294967296) + i64({words[0]});"
+        if kind == "f64":
+            return f"let {name} = " + " + ".join(f"f64(bitcast<f32>({part}))" for part in words) + ";"
+        return f"let {name} = {words[0]};" if kind == "u32" else f"let {name} = bitcast<{kind}>({words[0]});"
+    if operation == "load":
+        _, slot, index = instruction
+        if (slot, index) in hoisted:
+            return f"let {name} = {hoisted[slot, index]};"
+        return f"let {name} = read_{slot}(v{index});"
+    if operation == "apply":
+        _, expression, kind, args = instruction
+        return f"let {name}: {kind} = {expression.format(*(f'v{argument}' for argument in args))};"
+    if operation == "pad":
+        _, source, tests, sums, offset = instruction
+        return render_pad(name, source, tests, sums, offset)
+    raise AssertionError(f"unknown instruction {operation}")
+
+
+def render_pad(name: str, source: int, tests: tuple, sums: tuple, offset) -> str:
+    """Coordinates shifted by the padding: whether they fall on the source, and the source's linear index."""
+    lines, conditions, terms = [], [], []
+    for number, (dimension, low, size, step) in enumerate(tests):
+        coordinate = f"v{source}" if dimension is None else f"v{source}_{dimension}"
+        shifted = f"{name}_s{number}"
+        lines.append(f"let {shifted} = {coordinate} - {word(low)};")  # u32: below the start wraps to a huge value
+        if step is None:
+            conditions.append(f"{shifted} < {word(size)}")
+        else:
+            conditions.append(f"({shifted} / {word(step)} < {word(size)} && {shifted} % {word(step)} == 0u)")
+            lines.append(f"let {shifted}_q = {shifted} / {word(step)};")
+            shifted += "_q"
+        terms.append(shifted)
+    index = "0u"
+    for term, size in zip(terms, sums, strict=True):
+        index = term if index == "0u" else f"({index}) * {word(size)} + {term}"
+    lines.append(f"let {name}_in = {' && '.join(conditions)};")
+    lines.append(f"let {name} = select(0u, {index}, {name}_in);")
+    return " ".join(lines)
+
+
+def element_type(dtype) -> str:
+    """The WGSL type of one storage word of a dtype's buffer."""
+    return "u32" if is_packed(dtype) else compute_type(dtype)
+
+
+def per_word(dtype) -> int:
+    return 4 // dtype.itemsize if is_packed(dtype) else 1
+
+
+def render(kernel: Kernel) -> str:
+    """The whole WGSL of a kernel: parameters, bindings, accessors, prelude functions, holes, and the shader file."""
+    elementwise = kernel.shader == "elementwise"
+    uses = [instruction for block in kernel.blocks for instruction in block.code if instruction[0] == "load"]
+    # A buffer that is only ever read at the invocation's own index is read four neighbours at a time.
+    quads = {
+        slot
+        for slot in range(len(kernel.inputs))
+        if elementwise
+        and kernel.inputs[slot].dtype.itemsize == 4
+        and all(index == 0 for _, used, index in uses if used == slot)
+    }
+    lines = ["// Generated from shaders/" + kernel.shader + ".wgsl and the graph."]
+    lines.append(f"@group(0) @binding(0) var<uniform> params: array<vec4<u32>, {max(1, (len(kernel.words) + 3) // 4)}>;")
+    binding = 1
+    for slot, node in enumerate(kernel.inputs):
+        kind = f"vec4<{element_type(node.dtype)}>" if slot in quads else element_type(node.dtype)
+        names = []
+        for _window in range(kernel.limits.windows(node.nbytes)):
+            names.append(f"input_{slot}" if not names else f"input_{slot}_{len(names)}")
+            lines.append(f"@group(0) @binding({binding}) var<storage, read> {names[-1]}: array<{kind}>;")
+            binding += 1
+        lines.append(render_reader(slot, node.dtype, names, kernel.limits, slot in quads))
+    for slot, node in enumerate(kernel.outputs):
+        atomic = is_packed(node.dtype) and not elementwise
+        if kernel.target is not None:  # scattered into place: whole words of floats are exchanged atomically when adding
+            kind = scatter_type(node.dtype, kernel.constants)
+        elif atomic:
+            kind = "atomic<u32>"
+        elif elementwise:
+            kind = quad_type(node.dtype)
+        else:
+            kind = element_type(node.dtype)
+        names = []
+        for _window in range(kernel.limits.windows(node.nbytes)):
+            names.append(f"output_{slot}" if not names else f"output_{slot}_{len(names)}")
+            lines.append(f"@group(0) @binding({binding}) var<storage, read_write> {names[-1]}: array<{kind}>;")
+            binding += 1
+        lines.append(render_writer(slot, node.dtype, names, kernel, elementwise))
+    for name, value in kernel.constants:
+        if isinstance(value, tuple):
+            lines.append(f"fn {name}() -> u32 {{ return {word(value[1])}; }}")
+        elif isinstance(value, str) and name[0] != "$":
+            lines.append(f"alias {name} = {value};")
+        elif name[0] == "$":
+            lines.append(value)
+        else:
+            lines.append(f"const {name} = {value}u;")
+    lines.append(f"const WORKGROUP = {kernel.workgroup_size}u;")
+    for block in kernel.blocks:
+        lines.append(render_block(kernel, block, quads if elementwise else set()))
+    lines.append(shaders_path.read("grid.wgsl"))
+    lines.append(shaders_path.read(kernel.shader + ".wgsl"))
+    body = "\n".join(lines)
+    names = sorted(set(re.findall(r"\bwt_[a-z0-9_]+(?=\()", body)))
+    constants = "WT_INFINITY" in body
+    return prelude.closure(tuple(names), ("WT_INFINITY",) if constants else ()) + "\n" + body
+
+
+def render_reader(slot: int, dtype, names: list[str], limits: Limits, quad: bool) -> str:
+    """`read_S(i)`: element i of input S, whichever of its windows it lies in."""
+    kind = compute_type(dtype)
+    if quad:
+        per_window = limits.max_binding_size // 16
+        body = windowed(names, "i", per_window, lambda name, i: f"return {name}[{i}];")
+        return f"fn quad_{slot}(i: u32) -> vec4<{kind}> {{ {body} }}"
+    width = per_word(dtype)
+    per_window = limits.max_binding_size // (4 if is_packed(dtype) else dtype.itemsize)
+    if width == 1:
+        body = windowed(names, "i", per_window, lambda name, i: f"return {name}[{i}];")
+        return f"fn read_{slot}(i: u32) -> {kind} {{ {body} }}"
+    shift = {2: 1, 4: 2}[width]
+    fetch = windowed(names, "w", per_window, lambda name, i: f"return {name}[{i}];")
+    value = UNPACK[dtype].format(word="word", i="i")
+    return (
+        f"fn word_{slot}(w: u32) -> u32 {{ {fetch} }}\n"
+        f"fn read_{slot}(i: u32) -> {kind} {{ let word = word_{slot}(i >> {shift}u); return {value}; }}"
+    )
+
+
+def windowed(names: list[str], index: str, per_window: int, statement) -> str:
+    """`statement` on the window that holds `index`; a buffer that fits one binding has one window."""
+    if len(names) == 1:
+        return statement(names[0], index)
+    lines = []
+    for number, name in enumerate(names):
+        at = index if number == 0 else f"{index} - {number * per_window}u"
+        text = statement(name, at)
+        lines.append(text if number == len(names) - 1 else f"if ({index} < {(number + 1) * per_window}u) {{ {text} }} else {{")
+    return " ".join(lines) + " }" * (len(names) - 1)
+
+
+def quad_type(dtype) -> str:
+    """How four neighbours of an output are stored at once."""
+    if is_packed(dtype):
+        return "u32" if dtype.itemsize == 1 else "vec2<u32>"
+    return f"vec4<{compute_type(dtype)}>" if dtype.itemsize == 4 else compute_type(dtype)
+
+
+def scatter_type(dtype, constants: tuple) -> str:
+    if is_packed(dtype):
+        return "atomic<u32>"
+    if dict(constants).get("ACCUMULATE"):
+        return {"f32": "atomic<u32>", "i32": "atomic<i32>", "i64": "atomic<i64>"}.get(compute_type(dtype), compute_type(dtype))
+    return compute_type(dtype)
+
+
+def render_writer(slot: int, dtype, names: list[str], kernel: Kernel, elementwise: bool) -> str:
+    """`write4_S(quad, a, b, c, d)` for elementwise kernels, `write_S(i, value)` for the others."""
+    kind, limits = compute_type(dtype), kernel.limits
+    if elementwise:
+        arguments = "q: u32, " + ", ".join(f"{letter}: {kind}" for letter in "abcd")
+        if is_packed(dtype):
+            packed = [PACK[dtype].format(letter) for letter in "abcd"]
+            if dtype.itemsize == 1:
+                value = " | ".join(part if n == 0 else f"({part} << {8 * n}u)" for n, part in enumerate(packed))
+                size = 4
+            else:
+                value = f"vec2<u32>({packed[0]} | ({packed[1]} << 16u), {packed[2]} | ({packed[3]} << 16u))"
+                size = 8
+            body = windowed(names, "q", limits.max_binding_size // size, lambda name, i: f"{name}[{i}] = {value};")
+        elif dtype.itemsize == 4:
+            body = windowed(names, "q", limits.max_binding_size // 16, lambda name, i: f"{name}[{i}] = vec4<{kind}>(a, b, c, d);")
+        else:
+            # Four stores; all four lie in one window because windows are multiples of 256 bytes.
+            def stores(name: str, i: str) -> str:
+                return " ".join(f"{name}[4u * ({i}) + {n}u] = {letter};" for n, letter in enumerate("abcd"))
+
+            body = windowed(names, "q", limits.max_binding_size // 32, stores)
+        return f"fn write4_{slot}({arguments}) {{ {body} }}"
+    if is_packed(dtype):
+        bits = 8 * dtype.itemsize
+        shift = {1: 2, 2: 1}[dtype.itemsize]
+        mask = (1 << bits) - 1
+
+        # Neighbours in one word belong to other invocations: each clears and sets only its own bits.
+        def exchange(name: str, i: str) -> str:
+            return f"atomicAnd(&{name}[{i}], ~({mask}u << at)); atomicOr(&{name}[{i}], bits << at);"
+
+        body = windowed(names, "w", limits.max_binding_size // 4, exchange)
+        return (
+            f"fn write_{slot}(i: u32, value: {kind}) {{ let w = i >> {shift}u; let at = (i & {(1 << shift) - 1}u) * {bits}u; "
+            f"let bits = {PACK[dtype].format('value')}; {body} }}"
+        )
+    per_window = limits.max_binding_size // dtype.itemsize
+    if kernel.target is not None and dict(kernel.constants).get("ACCUMULATE"):
+        body = windowed(names, "i", per_window, lambda name, i: accumulate(name, i, kind))
+    else:
+        body = windowed(names, "i", per_window, lambda name, i: f"{name}[{i}] = value;")
+    return f"fn write_{slot}(i: u32, value: {kind}) {{ {body} }}"
+
+
+def accumulate(name: str, i: str, kind: str) -> str:
+    """Add `value` to an element that other invocations may be adding to."""
+    if kind in ("i32", "i64"):
+        return f"atomicAdd(&{name}[{i}], value);"
+    if kind == "f32":
+        return (
+            f"var seen = atomicLoad(&{name}[{i}]); loop {{ "
+            f"let result = atomicCompareExchangeWeak(&{name}[{i}], seen, bitcast<u32>(bitcast<f32>(seen) + value)); "
+            f"if (result.exchanged) {{ break; }} seen = result.old_value; }}"
+        )
+    raise DTypeError(f"adding to repeated indices in {kind} is not possible on webgpu; use device='cpu' or float32")
+
+
+def render_block(kernel: Kernel, block: Block, quads: set[int]) -> str:
+    """One hole as a WGSL function."""
+    hoisted = {(slot, 0): f"q{slot}" for slot in quads}
+    arguments = [f"v{number}: u32" for number in range(len(block.roots)) if block.roots[number] != "value"]
+    if "value" in block.roots:
+        arguments.append(f"v{block.roots.index('value')}: {dict(kernel.constants)['T']}")
+    used_quads = sorted({i[1] for i in block.code if i[0] == "load" and (i[1], i[2]) in hoisted})
+    arguments += [f"q{slot}: {compute_type(kernel.inputs[slot].dtype)}" for slot in used_quads]
+    lines = []
+    for number, instruction in enumerate(block.code):
+        if instruction[0] not in ("root", "skip"):
+            lines.append("  " + render_instruction(instruction, f"v{number}", hoisted))
+    kinds = [compute_type(dtype) for _, dtype in block.returns]
+    if kernel.shader == "elementwise":
+        fields = ", ".join(f"r{n}: {kind}" for n, kind in enumerate(kinds))
+        values = ", ".join(f"v{value}" for value, _ in block.returns)
+        text = f"struct Values {{ {fields} }}\nfn value({', '.join(arguments)}) -> Values {{\n" + "\n".join(lines)
+        text += f"\n  return Values({values});\n}}\n"
+        text += "// Four neighbours at a time, so that narrow types fill whole words.\nfn compute(quad: u32) {\n"
+        text += "".join(f"  let p{slot} = quad_{slot}(quad);\n" for slot in used_quads)
+        for lane, letter in enumerate("xyzw"):
+            parts = [f"4u * quad + {lane}u"] + [f"p{slot}.{letter}" for slot in used_quads]
+            text += f"  let n{lane} = value({', '.join(parts)});\n"
+        for slot in range(len(kinds)):
+            text += f"  write4_{slot}(quad, n0.r{slot}, n1.r{slot}, n2.r{slot}, n3.r{slot});\n"
+        return text + "}"
+    if block.name == "store":
+        for slot, (value, _) in enumerate(block.returns):
+            lines.append(f"  write_{slot}(v{block.roots.index('i')}, v{value});")
+        return f"fn store({', '.join(arguments)}) {{\n" + "\n".join(lines) + "\n}"
+    value, dtype = block.returns[0]
+    kind = "u32" if dtype is None else compute_type(dtype)
+    return f"fn {block.name}({', '.join(arguments)}) -> {kind} {{\n" + "\n".join(lines) + f"\n  return v{value};\n}}"
+
+
+def check_features(dtype, limits: Limits, call: str) -> None:
+    """Raise DTypeError when the adapter cannot compute in `dtype`."""
+    feature = FEATURE.get(compute_type(dtype))
+    if feature is not None and feature not in limits.features:
+        raise DTypeError(
+            f"{call}: this adapter has no {feature} feature, so {dtype} cannot be computed on webgpu; "
+            f"use device='cpu', or convert with .to(webtorch.{'int32' if dtype.kind == 'int' else 'float32'})"
+        )
+
+
+__all__ = ["Block", "Kernel", "Limits", "compute_type", "contiguous_strides", "numel", "render"]

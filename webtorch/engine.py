@@ -1,0 +1,217 @@
+"""Realising the lazy graph: which nodes are needed, and running the kernels that compute them.
+
+`recorded` is told of every new node and computes it at once on an eager device; `realize` computes pending nodes on a
+lazy one. Both are the only ways by which anything is ever computed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import ShapeError, ShaderCompileError  # noqa: F401 (re-exported for those who catch here)
+
+if TYPE_CHECKING:
+    from .graph import Node
+
+PENDING_LIMIT = 4096  # recorded nodes after which the live ones are realised, so that a program that never reads stays bounded
+
+_lock = threading.RLock()
+_recent: list[Node] = []  # nodes recorded on lazy devices since the last sweep, kept weakly
+_checks: list[tuple[Node, Callable[[Any], BaseException | None]]] = []
+observers: list[Callable[[dict], None]] = []  # told of every kernel that runs: see webtorch.debug
+
+DEBUG = int(os.environ.get("WEBTORCH_DEBUG", "0") or 0)
+EAGER = os.environ.get("WEBTORCH_EAGER", "0") not in ("", "0")
+CHECK = os.environ.get("WEBTORCH_CHECK", "0") not in ("", "0")
+
+
+def recorded(node: Node) -> None:
+    """Called by `graph.record` for every new node."""
+    if node.device.type == "cpu":
+        node.settle(evaluate(node))
+        return
+    if node.size == 0:
+        node.settle(None_BUFFER)
+        return
+    if DEBUG >= 3:
+        node.where = caller()
+    _recent.append(weakref.ref(node))
+    if EAGER:
+        realize([node])
+    elif len(_recent) > PENDING_LIMIT:
+        realize_pending()
+
+
+class _NoBuffer:
+    """Stands for the memory of a zero-element node: it never reaches a backend, where binding it would abort."""
+
+    size = 0
+
+    def __repr__(self) -> str:
+        return "<no elements>"
+
+
+None_BUFFER = _NoBuffer()
+
+
+def caller() -> str:
+    """The user's line that records a node: the innermost frame outside this package."""
+    frame = sys._getframe(2)
+    package = os.path.dirname(__file__)
+    while frame is not None and frame.f_code.co_filename.startswith(package):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "?"
+
+
+# ---- eager: numpy ---------------------------------------------------------------------------------------------------
+
+
+def evaluate(node: Node, read: Callable[[Node], np.ndarray] | None = None) -> np.ndarray:
+    """`node` computed by its row's numpy; `read` gives the flat array of an argument (its buffer on cpu)."""
+    arrays = [argument_array(argument, read) for argument in node.args]
+    with np.errstate(all="ignore"):
+        result = node.op.evaluate(node, arrays)
+    result = np.ascontiguousarray(result, dtype=node.dtype.numpy).reshape(-1)
+    # A result that is a view of an argument's memory would alias it: values are immutable, so it is copied.
+    if result.base is not None and any(np.may_share_memory(result, array) for array in arrays if isinstance(array, np.ndarray)):
+        result = result.copy()
+    return result
+
+
+def argument_array(argument: Any, read: Callable[[Node], np.ndarray] | None = None) -> Any:
+    """An argument as numpy has it: a strided view for an operand, a typed scalar for a number."""
+    from . import graph
+
+    if isinstance(argument, graph.Scalar):
+        return numpy_scalar(argument.value, argument.dtype)
+    flat = read(argument.node) if read is not None else argument.node.buffer
+    return strided(flat, argument.shape, argument.strides, argument.offset)
+
+
+def numpy_scalar(value: Any, dtype) -> np.generic:
+    if dtype.kind in ("int", "uint"):
+        return np.array(int(value) & 0xFFFFFFFFFFFFFFFF, dtype=np.uint64).astype(dtype.numpy)[()]
+    with np.errstate(all="ignore"):
+        return dtype.numpy.type(value)
+
+
+def strided(flat: np.ndarray, shape: tuple, strides: tuple, offset: int) -> np.ndarray:
+    """The view of a flat array that a tensor's shape, strides and offset (in elements) describe."""
+    size = flat.itemsize
+    if 0 in shape:
+        return np.empty(shape, flat.dtype)
+    return np.ndarray(shape, flat.dtype, flat, offset * size, tuple(stride * size for stride in strides))
+
+
+# ---- lazy: kernels on the GPU ---------------------------------------------------------------------------------------
+
+
+def realize(nodes: Iterable[Node]) -> None:
+    """Compute the pending ones among `nodes` and all they need."""
+    nodes = [node for node in nodes if node.buffer is None]
+    if not nodes:
+        return
+    from .backends import wgpu as backend
+    from .fuse import plan
+    from .kernels import run
+
+    with _lock:
+        nodes = [node for node in nodes if node.buffer is None]  # another thread may have been faster
+        if not nodes:
+            return
+        device = backend.get_device()
+        limits = limits_of(device)
+        groups = plan(nodes, limits)
+        groups.reverse()
+        while groups:  # a group is let go once it has run: a write takes over memory that nobody else holds
+            run(groups.pop(), device, limits)
+
+
+_limits_cache: tuple = (None, None)
+
+
+def limits_of(device) -> Any:
+    """The code generator's view of the device's limits; rebuilt when a test lowers them."""
+    global _limits_cache
+    if _limits_cache[0] is not device.limits:
+        from .codegen import Limits
+
+        known = device.limits
+        _limits_cache = (
+            known,
+            Limits(
+                max_binding_size=known.max_binding_size // 256 * 256,
+                max_storage_buffers=known.max_storage_buffers,
+                max_workgroup_invocations=known.max_workgroup_invocations,
+                max_workgroups_per_dimension=known.max_workgroups_per_dimension,
+                max_params=16384,
+                loop_budget=known.loop_budget,
+                features=device.features,
+                is_cpu=device.is_cpu_adapter,
+            ),
+        )
+    return _limits_cache[1]
+
+
+def realize_pending() -> None:
+    """Compute every live pending value: nothing recorded so far stays lazy."""
+    with _lock:
+        references, _recent[:] = list(_recent), []
+        alive = [reference() for reference in references]
+        realize([node for node in alive if node is not None and node.buffer is None and node.is_live()])
+
+
+def add_check(node: Node, verdict: Callable[[Any], BaseException | None]) -> None:
+    """Have `node` read at the next read of any value; `verdict` turns what it holds into an error or None.
+
+    This is how a kernel's findings (an index out of range) become exceptions without a read-back at every op.
+    """
+    with _lock:
+        _checks.append((node, verdict))
+
+
+def read(node: Node) -> np.ndarray:
+    """The flat numpy array of a node's value; on a GPU this computes, submits, waits and copies."""
+    if node.device.type == "cpu":
+        return node.buffer
+    if node.size == 0:
+        return np.empty(0, node.dtype.numpy)
+    from .backends import wgpu as backend
+
+    with _lock:
+        checks, _checks[:] = list(_checks), []
+        realize([node, *(check for check, _ in checks)])
+        device = backend.get_device()
+        for check, verdict in checks:
+            error = verdict(device.read(check.buffer, check.nbytes).view(check.dtype.numpy))
+            if error is not None:
+                raise error
+        return device.read(node.buffer, node.nbytes).view(node.dtype.numpy)
+
+
+def synchronize() -> None:
+    """Compute what is pending and live, submit it and wait; then raise what the pending checks found."""
+    from .backends import wgpu as backend
+
+    with _lock:
+        checks, _checks[:] = list(_checks), []
+        realize_pending()
+        realize([check for check, _ in checks])
+        device = backend.get_device()
+        device.sync()
+        for check, verdict in checks:
+            error = verdict(device.read(check.buffer, check.nbytes).view(check.dtype.numpy))
+            if error is not None:
+                raise error
+
+
+def elapsed(start: float) -> str:
+    return f"{(time.perf_counter() - start) * 1e3:.3f} ms"

@@ -1,0 +1,201 @@
+"""Cutting the lazy graph into kernels.
+
+Every kernel is a `Group`: at most one core (a reduction, a matmul, a softmax, a write ...) and the elementwise nodes
+that are computed where the core's results are stored. Elementwise producers are never members of a group: they are
+expanded where they are read. What has to be decided is only which nodes get memory of their own, and which group
+stores them.
+"""
+
+from __future__ import annotations
+
+from .codegen import Limits
+from .graph import Node, Operand
+
+MAX_WEIGHT = 96  # ops expanded into one kernel; longer chains are cut
+CHEAP = 3  # an expansion up to this many ops is repeated rather than stored for a second reader
+MAX_OUTPUTS = 8
+
+
+class Group:
+    """The nodes that one kernel computes: its core, if any, and what is stored beside it."""
+
+    __slots__ = ("core", "members", "outputs", "position", "size")
+
+    def __init__(self, position: int, size: int, core: Node | None = None) -> None:
+        self.position = position
+        self.size = size
+        self.core = core
+        self.members: list[Node] = [core] if core is not None else []
+        self.outputs: list[Node] = []
+
+    def accepts_members(self) -> bool:
+        return self.core is None or self.core.op.has_epilogue
+
+
+def pending_arguments(node: Node) -> list[Operand]:
+    return [argument for argument in node.args if isinstance(argument, Operand) and argument.node.buffer is None]
+
+
+def topological(targets: list[Node]) -> list[Node]:
+    """The pending nodes that `targets` need, producers first; a stack instead of recursion, so depth has no limit."""
+    order: list[Node] = []
+    state: dict[int, bool] = {}
+    for target in targets:
+        stack = [target]
+        while stack:
+            node = stack[-1]
+            done = state.get(id(node))
+            if node.buffer is not None or done:
+                stack.pop()
+            elif done is None:
+                state[id(node)] = False
+                stack.extend(argument.node for argument in pending_arguments(node) if id(argument.node) not in state)
+            else:
+                state[id(node)] = True
+                order.append(node)
+                stack.pop()
+    return order
+
+
+def plan(targets: list[Node], limits: Limits) -> list[Group]:
+    """The groups that compute `targets`, in an order that can be run."""
+    order = topological(targets)
+    stored = choose_stored(order, {id(target) for target in targets}, limits)
+    return place(order, stored, {id(target) for target in targets}, limits)
+
+
+def choose_stored(order: list[Node], wanted: set[int], limits: Limits) -> set[int]:
+    """The ids of the nodes that get memory: the wanted and live ones, all cores, and whatever keeps kernels small."""
+    uses: dict[int, int] = {}
+    stored: set[int] = set()
+    for node in order:
+        for argument in pending_arguments(node):
+            uses[id(argument.node)] = uses.get(id(argument.node), 0) + 1
+    for node in order:
+        if not node.op.inlines or id(node) in wanted or node.is_live():
+            stored.add(id(node))
+        if node.op.rereads_arguments:
+            # Each element is read many times over, so what it costs to make is paid once.
+            for argument in pending_arguments(node):
+                stored.add(id(argument.node))
+    weight: dict[int, int] = {}
+    reads: dict[int, dict[int, int]] = {}  # buffers an expansion reads, with how many bindings each takes
+    room = limits.max_storage_buffers
+    for node in order:
+        total, leaves = node.op.weight, {}
+        arguments = [argument for argument in node.args if isinstance(argument, Operand)]
+        for argument in arguments:
+            source = argument.node
+            if source.buffer is None and id(source) not in stored and node.size > source.size and weight[id(source)] > CHEAP:
+                stored.add(id(source))  # read through a broadcast: computed once, not once per reader
+            total += add_argument(source, stored, weight, reads, leaves, limits)
+        # Too many ops or buffers for one kernel: store the heaviest arguments until it fits.
+        output_room = limits.windows(node.nbytes) + 1
+        while total > MAX_WEIGHT or sum(leaves.values()) + output_room > room:
+            open_arguments = [a.node for a in arguments if a.node.buffer is None and id(a.node) not in stored]
+            if not open_arguments:
+                break
+            stored.add(id(max(open_arguments, key=lambda source: (len(reads[id(source)]), weight[id(source)]))))
+            total, leaves = node.op.weight, {}
+            for argument in arguments:
+                total += add_argument(argument.node, stored, weight, reads, leaves, limits)
+        weight[id(node)], reads[id(node)] = total, leaves
+        if uses.get(id(node), 0) > 1 and total > CHEAP:
+            stored.add(id(node))
+    return stored
+
+
+def add_argument(source: Node, stored: set[int], weight: dict, reads: dict, leaves: dict, limits: Limits) -> int:
+    """Count one argument of an expansion into `leaves`; the ops it adds are returned."""
+    if source.buffer is not None or id(source) in stored:
+        leaves[id(source)] = limits.windows(source.nbytes)
+        return 0
+    leaves.update(reads[id(source)])
+    return weight[id(source)]
+
+
+def dependencies(node: Node, stored: set[int]) -> list[tuple[Node, bool]]:
+    """The stored pending nodes that computing `node` reads, each with whether it is read at the same linear index."""
+    found: dict[int, tuple[Node, bool]] = {}
+    seen: set[tuple[int, bool]] = set()
+    stack = [(node, True)]
+    while stack:
+        current, same = stack.pop()
+        for argument in pending_arguments(current):
+            source = argument.node
+            identity = same and current.op.keeps_index and argument.is_linear() and source.size == node.size
+            if id(source) in stored:
+                earlier = found.get(id(source))
+                found[id(source)] = (source, identity and (earlier is None or earlier[1]))
+            elif (id(source), identity) not in seen:
+                seen.add((id(source), identity))
+                stack.append((source, identity))
+    return list(found.values())
+
+
+def place(order: list[Node], stored: set[int], wanted: set[int], limits: Limits) -> list[Group]:
+    """Give every stored node a group: its own, or an earlier one of the same size that can compute it on the side."""
+    groups: list[Group] = []
+    group_of: dict[int, Group] = {}
+    outside: set[int] = set()  # members that another group reads
+    for node in order:
+        if id(node) not in stored:
+            continue
+        needed = dependencies(node, stored)
+        group = None
+        if node.op.inlines:
+            group = find_group(node, needed, groups, group_of, limits)
+        if group is None:
+            group = Group(len(groups), node.size, None if node.op.inlines else node)
+            groups.append(group)
+            if node.op.inlines:
+                group.members.append(node)
+        else:
+            group.members.append(node)
+        group_of[id(node)] = group
+        for source, _ in needed:
+            if group_of[id(source)] is not group or group.core is node:
+                outside.add(id(source))
+    for group in groups:
+        group.outputs = [
+            node for node in group.members if id(node) in wanted or id(node) in outside or node.is_live()
+        ]
+    return groups
+
+
+def find_group(node: Node, needed: list, groups: list[Group], group_of: dict, limits: Limits) -> Group | None:
+    """The group that `node` can join: after all it reads, or the very one it reads at the same index."""
+    last = max((group_of[id(source)].position for source, _ in needed), default=-1)
+    for position in range(max(last, 0, len(groups) - 64), len(groups)):
+        group = groups[position]
+        if group.size != node.size or not group.accepts_members() or len(group.members) >= MAX_OUTPUTS:
+            continue
+        if position == last and not all(same for source, same in needed if group_of[id(source)] is group):
+            continue
+        if estimate_bindings(group, node, limits) <= limits.max_storage_buffers:
+            return group
+    return None
+
+
+def estimate_bindings(group: Group, node: Node, limits: Limits) -> int:
+    """An upper bound of the bindings of `group` with `node` in it."""
+    members = {id(member) for member in group.members}
+    leaves: dict[int, int] = {}
+    seen: set[int] = set()
+    stack = [*group.members, node]
+    outputs = sum(limits.windows(member.nbytes) for member in stack)
+    while stack:
+        current = stack.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        for argument in current.args:
+            if not isinstance(argument, Operand) or id(argument.node) in members:
+                continue
+            if argument.node.buffer is not None or not argument.node.op.inlines:
+                leaves[id(argument.node)] = limits.windows(argument.node.nbytes)
+            else:
+                stack.append(argument.node)
+                if len(seen) > 512:
+                    return limits.max_storage_buffers + 1
+    return outputs + sum(leaves.values())

@@ -1,0 +1,189 @@
+"""One group of nodes becomes one dispatch: trace it, look its pipeline up, bind, dispatch."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+
+from . import engine
+from .codegen import Kernel, Limits, render
+from .errors import ShapeError
+from .fuse import Group
+from .graph import Node
+
+_pipelines: OrderedDict[tuple, Any] = OrderedDict()  # kernel key -> (pipeline, source)
+MAX_PIPELINES = 4096
+
+
+def run(group: Group, device, limits: Limits) -> None:
+    """Compute the outputs of `group`; everything it reads has a buffer by now."""
+    kernel = trace(group, limits)
+    if kernel.trips > limits.loop_budget:
+        raise AssertionError(
+            f"{kernel.shader}: an invocation may run {kernel.trips} loop iterations, over the budget of {limits.loop_budget}"
+        )
+    if len(kernel.words) * 4 > limits.max_params:
+        raise AssertionError(f"{kernel.shader}: {len(kernel.words)} parameter words do not fit the parameter block")
+    key = kernel.key()
+    known = _pipelines.get(key)
+    if known is None:
+        source = render(kernel)
+        reads = sum(limits.windows(node.nbytes) for node in kernel.inputs)
+        writes = sum(limits.windows(node.nbytes) for node in kernel.outputs)
+        label = "+".join(node.op.name for node in group.members)[:120]
+        pipeline = device.pipeline(source, label, reads, writes, max(16, (len(kernel.words) + 3) // 4 * 16))
+        known = _pipelines[key] = (pipeline, source)
+        if len(_pipelines) > MAX_PIPELINES:
+            _pipelines.popitem(last=False)
+    else:
+        _pipelines.move_to_end(key)
+    pipeline, source = known
+    buffers = []
+    for node in kernel.outputs:
+        if kernel.target is not None:
+            buffers.append(take_over(kernel.target, node, device))
+        else:
+            buffers.append(allocate(node, device))
+    bindings = []
+    for node in kernel.inputs:
+        bindings += windows(node, node.buffer, limits)
+    for node, buffer in zip(kernel.outputs, buffers, strict=True):
+        bindings += windows(node, buffer, limits)
+    check = [node for node in kernel.outputs if engine.CHECK]
+    expected = [reference(node, device) for node in check]
+    start = time.perf_counter()
+    device.dispatch(pipeline, bindings, kernel.params(), kernel.workgroups)
+    for node, buffer in zip(kernel.outputs, buffers, strict=True):
+        node.settle(buffer)
+    if engine.observers or engine.DEBUG:
+        report(group, kernel, source, device, start)
+    for node, array in zip(check, expected, strict=True):
+        compare(node, array, device, source)
+
+
+def trace(group: Group, limits: Limits) -> Kernel:
+    """The kernel of a group: its core fills the holes of its shader; without a core the shader is elementwise.wgsl."""
+    if group.core is not None:
+        return group.core.op.lower(group, limits)
+    kernel = Kernel(limits, "elementwise")
+    kernel.outputs = list(group.outputs)
+    kernel.parameter("count", -(-group.size // 4))
+    block = kernel.block("value", ("i",))
+    block.returns = tuple((block.node(node, 0), node.dtype) for node in group.outputs)
+    invocations = -(-group.size // 4)
+    kernel.workgroup_size = 64 if limits.is_cpu and invocations < 16384 else min(256, limits.max_workgroup_invocations)
+    kernel.workgroups = -(-invocations // kernel.workgroup_size)
+    return kernel
+
+
+def store_block(kernel: Kernel, group: Group) -> None:
+    """The hole `store(i, value)`: the group's members are computed from the core's value at the same index."""
+    block = kernel.block("store", ("i", "value"))
+    block.memo[(id(group.core), 0)] = 1
+    kernel.outputs = list(group.outputs)
+    block.returns = tuple((block.node(node, 0), node.dtype) for node in group.outputs)
+
+
+def allocate(node: Node, device):
+    limit = device.limits.max_buffer_size
+    if node.nbytes > limit:
+        raise ShapeError(
+            f"{node.op.name}: a result of shape {list(node.shape)} and dtype {node.dtype.name} needs {node.nbytes} bytes, "
+            f"more than the {limit} that this adapter allows in one buffer; split it, or use device='cpu'"
+        )
+    return device.allocate(node.nbytes)
+
+
+def take_over(old: Node, new: Node, device):
+    """The buffer for a node that is `old` with some elements written: `old`'s own when nobody else can see it."""
+    # The references left on an unshared `old`: the argument of `new`, the caller's kernel, and this call's own.
+    if not old.is_live() and sys.getrefcount(old) <= 4:
+        return old.buffer
+    buffer = device.allocate(new.nbytes)
+    device.copy(old.buffer, buffer, -(-new.nbytes // 4) * 4)
+    return buffer
+
+
+def windows(node: Node, buffer, limits: Limits) -> list[tuple]:
+    """A buffer as bindings: one, or several when it is larger than one binding may be."""
+    # Whole groups of four elements are bound: the last group of an elementwise kernel may be incomplete.
+    size, most = -(-node.nbytes // 32) * 32, limits.max_binding_size
+    count = limits.windows(node.nbytes)
+    return [(buffer, n * most, min(most, size - n * most)) for n in range(count)]
+
+
+# ---- seeing what happens --------------------------------------------------------------------------------------------
+
+
+def report(group: Group, kernel: Kernel, source: str, device, start: float) -> None:
+    record = {
+        "name": "+".join(node.op.name for node in group.members),
+        "shader": kernel.shader,
+        "shape": tuple(kernel.outputs[0].shape),
+        "outputs": [(tuple(node.shape), node.dtype.name) for node in kernel.outputs],
+        "workgroups": kernel.workgroups,
+        "workgroup_size": kernel.workgroup_size,
+        "bytes": sum(node.nbytes for node in (*kernel.inputs, *kernel.outputs)),
+        "wgsl": source,
+    }
+    if engine.DEBUG:
+        device.sync()
+        record["time"] = engine.elapsed(start)
+            print(
+            f"webtorch {record['name']:<40} {list(record['shape'])!s:<20} {record['workgroups']} x {record['workgroup_size']}"
+            f"  {record['time']:>12}  {record['bytes']} bytes",
+            file=sys.stderr,
+        )
+        if engine.DEBUG >= 3:
+            for node in group.members:
+                print(f"    {node.op.name} from {node.where}", file=sys.stderr)
+        if engine.DEBUG >= 2:
+            print(source, file=sys.stderr)
+    for observer in engine.observers:
+        observer(record)
+
+
+def reference(node: Node, device) -> np.ndarray:
+    """A node computed by numpy from the buffers its pending graph starts at (WEBTORCH_CHECK)."""
+    arrays: dict[int, np.ndarray] = {}
+
+    def flat(wanted: Node) -> np.ndarray:
+        return arrays[id(wanted)]
+
+    stack = [node]
+    while stack:
+        current = stack[-1]
+        if id(current) in arrays:
+            stack.pop()
+        elif current.buffer is not None:
+            arrays[id(current)] = device.read(current.buffer, current.nbytes).view(current.dtype.numpy)
+            stack.pop()
+        else:
+            missing = [a.node for a in current.args if hasattr(a, "node") and id(a.node) not in arrays]
+            if missing:
+                stack.extend(missing)
+            else:
+                arrays[id(current)] = engine.evaluate(current, flat)
+                stack.pop()
+    return arrays[id(node)]
+
+
+def compare(node: Node, expected: np.ndarray, device, source: str) -> None:
+    """Stop at the first kernel whose result differs from numpy's, or holds a NaN that numpy's does not (WEBTORCH_CHECK)."""
+    got = device.read(node.buffer, node.nbytes).view(node.dtype.numpy)
+    if node.dtype.is_floating_point:
+        scale = float(np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected)))
+        good = np.allclose(got, expected, rtol=1e-2 if node.dtype.itemsize == 2 else 1e-3, atol=1e-4 * max(scale, 1e-30), equal_nan=True)
+    else:
+        good = np.array_equal(got, expected)
+    if not good:
+        wrong = np.flatnonzero(~((got == expected) | ((got != got) & (expected != expected))))
+        first = int(wrong[0]) if len(wrong) else 0
+        raise AssertionError(
+            f"WEBTORCH_CHECK: {node!r}: element {first} is {got[first]!r} on the GPU and {expected[first]!r} in numpy "
+            f"({len(wrong)} of {node.size} differ). The kernel:\n{source}"
+        )

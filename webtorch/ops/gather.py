@@ -1,0 +1,194 @@
+"""Reading and writing at computed places: `take` reads, `write` stores a view's elements, `put` stores at indices."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import codegen, dtypes, engine, graph
+from ..errors import DTypeError
+from ..graph import Operand
+from ..shapes import contiguous_strides, numel
+from . import Op, Tensor, cast_operand, contiguous_node, from_node, tracks
+
+
+class Take(Op):
+    """Advanced indexing: some dimensions of the source are read at given positions.
+
+    Arguments: the source, then one index per dimension in `dims` (increasing), all of one shape B. The result has shape
+    [*B, *the other dimensions]. Whoever makes the indices has checked that they lie inside and are not negative.
+    Expanded where it is read.
+    """
+
+    inlines = True
+    weight = 2
+
+    def __call__(self, source: Tensor, indices: list[Tensor], dims: tuple[int, ...]) -> Tensor:
+        operand = source._operand()
+        rest = tuple(size for dim, size in enumerate(operand.shape) if dim not in dims)
+        shape = (*indices[0]._shape, *rest)
+        args = (operand, *(index._operand() for index in indices))
+        result = from_node(graph.record(self, args, {"dims": dims}, shape, source.dtype, source.device))
+        if tracks(source):
+            from ..autograd.graph import attach
+
+            attach(self, result, (source,), {"dims": dims, "indices": indices})
+        return result
+
+    def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
+        source, *indices = arrays
+        dims = node.attributes["dims"]
+        if not node.size:
+            return np.empty(node.shape, source.dtype)
+        order = (*dims, *(dim for dim in range(source.ndim) if dim not in dims))
+        return np.transpose(source, order)[tuple(indices)]
+
+    def needs(self, block, node: graph.Node, index: int) -> list:
+        at = self.split(block, node, index)[0]
+        wanted = [(argument.node, block.at(argument, at)) for argument in node.args[1:]]
+        if any((id(source), position) not in block.memo for source, position in wanted):
+            return wanted
+        source = node.args[0]
+        return [(source.node, indexed_place(block, source, node.args[1:], node.attributes["dims"], *self.split(block, node, index)))]
+
+    def split(self, block, node: graph.Node, index: int) -> tuple[int, int]:
+        return split_index(block, index, numel(node.args[1].shape), node.size)
+
+    def emit(self, block, node: graph.Node, index: int) -> int:
+        source = node.args[0]
+        place = indexed_place(block, source, node.args[1:], node.attributes["dims"], *self.split(block, node, index))
+        return block.node(source.node, place)
+
+
+def split_index(block, index: int, count: int, size: int) -> tuple[int, int]:
+    """A linear index over [*B, *rest] as an index over B and one over the rest."""
+    if count == size:
+        return index, block.emit("zero")
+    if count == 1:
+        return block.emit("zero"), index
+    both = block.coordinates(index, (count, size // count))
+    return block.emit("apply", "{0}_0", "u32", (both,)), block.emit("apply", "{0}_1", "u32", (both,))
+
+
+def indexed_place(block, source: Operand, indices: tuple, dims: tuple, at: int, rest: int) -> int:
+    """The element of the source's node that the indices' values at `at`, and `rest` over the other dimensions, name."""
+    others = [dim for dim in range(len(source.shape)) if dim not in dims]
+    parts = [(rest, tuple(source.shape[dim] for dim in others), tuple(source.strides[dim] for dim in others))]
+    for argument, dim in zip(indices, dims, strict=True):
+        position = block.emit("apply", "u32({0})", "u32", (block.operand(argument, at),))
+        parts.append((position, (source.shape[dim],), (source.strides[dim],)))
+    return block.index(parts, source.offset)
+
+
+class Write(Op):
+    """The first argument with the elements of one view of it replaced by the second argument's."""
+
+    inlines = False
+    has_epilogue = False
+
+    def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
+        old, value = arrays
+        result = np.array(old).reshape(-1)
+        engine.strided(result, node.attributes["shape"], node.attributes["strides"], node.attributes["offset"])[...] = value
+        return result
+
+    def lower(self, group, limits):
+        node: graph.Node = group.core
+        old, value = node.args
+        kernel = codegen.Kernel(limits, "write", (("T", codegen.compute_type(node.dtype)),))
+        kernel.outputs = [node]
+        kernel.target = old.node
+        shape, strides = node.attributes["shape"], node.attributes["strides"]
+        count = numel(shape)
+        kernel.parameter("count", count)
+        place = kernel.block("place", ("i",))
+        place.returns = ((place.index([(0, shape, strides)], node.attributes["offset"]), None),)
+        load = kernel.block("load", ("i",))
+        load.returns = ((load.operand(value, 0), value.dtype),)
+        return self.grid(kernel, count)
+
+    def grid(self, kernel, count: int):
+        kernel.workgroup_size = 64
+        kernel.workgroups = -(-count // 64)
+        return kernel
+
+
+class Put(Write):
+    """The first argument with values stored at (or added to) indexed places: what `Take` reads, `Put` writes.
+
+    Arguments: the old value (contiguous), the values of shape [*B, *the other dimensions], then the indices. Of several
+    values for one place one is stored; when adding, all are, in no fixed order on a GPU.
+    """
+
+    def __call__(self, old: Tensor, value: Tensor, indices: list[Tensor], dims: tuple[int, ...], accumulate: bool) -> Tensor:
+        old = old.contiguous()
+        if not numel(value._shape):
+            return old.clone()
+        if accumulate and old.device.type != "cpu" and old.dtype is dtypes.float64:
+            raise DTypeError("adding to repeated indices in float64 is not possible on webgpu; use device='cpu' or float32")
+        if accumulate and old.device.type != "cpu" and old.dtype not in (dtypes.float32, dtypes.int32, dtypes.int64):
+            wide = dtypes.float32 if old.dtype.is_floating_point else dtypes.int32
+            return self(old.to(wide), value.to(wide), indices, dims, True).to(old.dtype)
+        attributes = {"dims": dims, "accumulate": accumulate}
+        source = Operand(contiguous_node(old), old._shape, contiguous_strides(old._shape))
+        args = (source, cast_operand(value._operand(), old.dtype), *(index._operand() for index in indices))
+        result = from_node(graph.record(self, args, attributes, old._shape, old.dtype, old.device))
+        if tracks(old, value):
+            from ..autograd.graph import attach
+
+            attach(self, result, (old, value), {**attributes, "indices": indices})
+        return result
+
+    def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
+        old, value, *indices = arrays
+        dims = node.attributes["dims"]
+        result = np.array(old, order="C").reshape(node.shape)
+        target = np.transpose(result, (*dims, *(dim for dim in range(result.ndim) if dim not in dims)))
+        if not node.attributes["accumulate"]:
+            target[tuple(indices)] = value
+        elif result.dtype.kind == "b":
+            np.logical_or.at(target, tuple(indices), value)
+        else:
+            np.add.at(target, tuple(indices), value)
+        return result
+
+    def lower(self, group, limits):
+        node: graph.Node = group.core
+        old, value, *indices = node.args
+        dims = node.attributes["dims"]
+        constants = (("T", codegen.compute_type(node.dtype)), ("ACCUMULATE", 1 if node.attributes["accumulate"] else 0))
+        kernel = codegen.Kernel(limits, "write", constants)
+        kernel.outputs = [node]
+        kernel.target = old.node
+        count = numel(value.shape)
+        kernel.parameter("count", count)
+        place = kernel.block("place", ("i",))
+        split = split_index(place, 0, numel(indices[0].shape), count)
+        place.returns = ((indexed_place(place, old, tuple(indices), dims, *split), None),)
+        load = kernel.block("load", ("i",))
+        load.returns = ((load.operand(value, 0), value.dtype),)
+        return self.grid(kernel, count)
+
+
+def put_value_gradient(g: Tensor, indices: list, dims: tuple) -> Tensor:
+    return take(g, indices, dims)
+
+
+def put_old_gradient(g: Tensor, indices: list, dims: tuple, accumulate: bool, y_shape: tuple) -> Tensor:
+    if accumulate:
+        return g
+    from ..creation import zeros
+
+    return put(g, zeros(y_shape, dtype=g.dtype, device=g.device), indices, dims, False)
+
+
+def take_gradient(g: Tensor, indices: list, dims: tuple, x_shape: tuple) -> Tensor:
+    from ..creation import zeros
+
+    return put(zeros(x_shape, dtype=g.dtype, device=g.device), g, indices, dims, True)
+
+
+# fmt: off
+take = Take("_take", public=False, vjp=(take_gradient,), grad_name="Index")
+write = Write("_write", public=False)
+put = Put("_put", public=False, vjp=(put_old_gradient, put_value_gradient), grad_name="IndexPut")
+# fmt: on

@@ -1,0 +1,159 @@
+"""Contractions: every product of matrices, whatever the number of dimensions, is one kernel.
+
+`contract(a, b)` computes out[batch, m, n] = sum over k of a[batch, m, k] * b[batch, k, n], where each of batch, m, n
+and k may stand for several dimensions: a convolution is a contraction over windows that are only a view.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import codegen, dtypes, engine, graph
+from ..errors import DTypeError, ShapeError
+from ..graph import Operand
+from ..shapes import contiguous_strides, numel
+from . import Op, Tensor, cast_operand, common_device, describe, from_node, result_dtype, tracks
+
+MAX_EXTENT = 32768  # products one invocation adds up; longer sums are split (the driver's loop budget is 65,535)
+
+
+class Contract(Op):
+    """`groups` = (batch, m, k, n): how many dimensions each index stands for."""
+
+    inlines = False
+    rereads_arguments = True
+
+    def __call__(self, a: Tensor, b: Tensor, groups: tuple[int, int, int, int]) -> Tensor:
+        nb, nm, nk, nn = groups
+        device = common_device([a, b], "matmul")
+        dtype = result_dtype([a, b]) if a.dtype is b.dtype else self.mixed(a, b)
+        if dtype is dtypes.bool_:
+            raise DTypeError(f"matmul({describe(a, b)}): not implemented for bool; convert with .float() or .long() first")
+        shape = (*a._shape[: nb + nm], *b._shape[nb + nk :])
+        node = self.node(a._operand(), b._operand(), groups, shape, dtype, device)
+        result = from_node(node)
+        if tracks(a, b):
+            from ..autograd.graph import attach
+
+            attach(self, result, (a, b), {"groups": groups})
+        return result
+
+    def mixed(self, a: Tensor, b: Tensor):
+        raise DTypeError(
+            f"matmul({describe(a, b)}): expected both tensors to have the same dtype, but got {a.dtype} and {b.dtype}; "
+            "convert one with .to(dtype)"
+        )
+
+    def node(self, a: Operand, b: Operand, groups: tuple, shape: tuple, dtype, device) -> graph.Node:
+        nb, nm, nk, nn = groups
+        extent = numel(a.shape[nb + nm :])
+        if device.type == "cpu":
+            return graph.record(self, (a, b), {"groups": groups}, shape, dtype, device)
+        from ..backends import wgpu as backend
+        from .elementwise import fill
+
+        codegen.check_features(dtype, engine.limits_of(backend.get_device()), "matmul")
+        if numel(shape) and not extent:
+            return fill(shape, dtype, device, value=0)._storage.node
+        if extent > MAX_EXTENT:
+            return self.split(a, b, groups, shape, dtype, device)
+        return graph.record(self, (a, b), {"groups": groups}, shape, dtype, device)
+
+    def split(self, a: Operand, b: Operand, groups: tuple, shape: tuple, dtype, device) -> graph.Node:
+        """A long sum in parts: the parts are computed side by side and then added."""
+        from .reduce import sum as sum_
+
+        nb, nm, nk, nn = groups
+        if nk != 1:  # lay the summed dimensions out as one
+            extent = numel(a.shape[nb + nm :])
+            a = flat_copy(a, (*a.shape[: nb + nm], extent))
+            b = flat_copy(b, (*b.shape[:nb], extent, *b.shape[nb + nk :]))
+        extent = a.shape[nb + nm]
+        parts = []
+        for start in range(0, extent, MAX_EXTENT):
+            length = min(MAX_EXTENT, extent - start)
+            part_a = Operand(a.node, (*a.shape[:-1], length), a.strides, a.offset + start * a.strides[-1])
+            part_b = Operand(
+                b.node, (*b.shape[:nb], length, *b.shape[nb + 1 :]), b.strides, b.offset + start * b.strides[nb]
+            )
+            wide = dtypes.float32 if dtype is dtypes.float16 else dtype
+            parts.append(graph.record(self, (part_a, part_b), {"groups": (nb, nm, 1, nn)}, shape, wide, device))
+        from ..functional import stack
+
+        total = stack([from_node(part) for part in parts])
+        return cast_operand(sum_.reduce(total, (0,), False, total.dtype)._storage.node.operand(), dtype).node
+
+    def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
+        a, b = arrays
+        nb, nm, nk, nn = node.attributes["groups"]
+        batch = numel(a.shape[:nb])
+        m, k, n = numel(a.shape[nb : nb + nm]), numel(a.shape[nb + nm :]), numel(b.shape[nb + nk :])
+        if a.dtype == np.float16:
+            a, b = a.astype(np.float32), b.astype(np.float32)
+        left, right = np.reshape(a, (batch, m, k)), np.reshape(b, (batch, k, n))
+        if batch == 1:
+            return np.matmul(left[0], right[0]).reshape(node.shape)
+        return np.matmul(left, right).reshape(node.shape)
+
+    def lower(self, group, limits):
+        from ..kernels import store_block
+
+        node: graph.Node = group.core
+        a, b = node.args
+        nb, nm, nk, nn = node.attributes["groups"]
+        m, k, n = numel(a.shape[nb : nb + nm]), numel(a.shape[nb + nm :]), numel(b.shape[nb + nk :])
+        batch = numel(a.shape[:nb])
+        kernel = codegen.Kernel(limits, "matmul", (("T", codegen.compute_type(node.dtype)),))
+        for name, value in (("batches", batch), ("rows", m), ("columns", n), ("extent", k)):
+            kernel.parameter(name, value)
+        left = kernel.block("load_a", ("batch", "m", "k"))
+        value = left.operand_at(a, (0, 0, nb), (1, nb, nb + nm), (2, nb + nm, nb + nm + nk))
+        left.returns = ((value, a.dtype),)
+        right = kernel.block("load_b", ("batch", "k", "n"))
+        value = right.operand_at(b, (0, 0, nb), (1, nb, nb + nk), (2, nb + nk, nb + nk + nn))
+        right.returns = ((value, b.dtype),)
+        store_block(kernel, group)
+        tiles = batch * -(-m // 4) * -(-n // 4)
+        kernel.trips = k + k // 128 + 2
+        kernel.workgroup_size = 64
+        kernel.workgroups = -(-tiles // 64)
+        return kernel
+
+
+def flat_copy(operand: Operand, shape: tuple) -> Operand:
+    from . import TABLE
+
+    node = graph.record(TABLE["_copy"], (operand,), {}, operand.shape, operand.dtype, operand.node.device)
+    return Operand(node, shape, contiguous_strides(shape), 0)
+
+
+def gradient_a(g: Tensor, y: Tensor, groups: tuple) -> Tensor:
+    """g[batch, m, n] contracted with b over n."""
+    nb, nm, nk, nn = groups
+    order = (*range(nb), *range(nb + nk, nb + nk + nn), *range(nb, nb + nk))
+    return contract(g, y.permute(order), (nb, nm, nn, nk))
+
+
+def gradient_b(g: Tensor, x: Tensor, groups: tuple) -> Tensor:
+    """a contracted with g[batch, m, n] over m."""
+    nb, nm, nk, nn = groups
+    order = (*range(nb), *range(nb + nm, nb + nm + nk), *range(nb, nb + nm))
+    return contract(x.permute(order), g, (nb, nk, nm, nn))
+
+
+contract = Contract("_contract", vjp=(gradient_a, gradient_b), public=False, grad_name="Mm")
+
+
+def inner_error(call: str, a: Tensor, b: Tensor, ka: int, kb: int) -> ShapeError:
+    from ..errors import coded_error
+
+    return coded_error(
+        "matmul_error_inner_dimensions_do_not_match",
+        f"{ka} != {kb} for shapes {list(a._shape)} and {list(b._shape)} in {call}: mat1 and mat2 shapes cannot be multiplied; "
+        "the last dimension of the first must equal the first matrix dimension of the second (transpose one with .mT?)",
+    )
+
+
+__all__ = ["Any", "contract", "inner_error"]

@@ -1,0 +1,273 @@
+"""Reductions: an associative operation folded over some dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import codegen, dtypes, engine, graph
+from ..dtypes import dtype as DType
+from ..errors import DTypeError, IndexShapeError
+from ..graph import Operand
+from ..shapes import normalize_dims, numel, reduced_shape
+from . import Op, Tensor, cast_operand, from_node, tracks
+from .elementwise import store_out
+
+CHUNK = 1024  # elements one invocation folds when the whole is split
+MAX_CHUNK = 16384  # and at most: the driver's loop budget is 65,535 iterations
+
+
+def accumulating(dtype: DType, call: str) -> DType:
+    """Integers and bools are summed in int64."""
+    return dtype if dtype.is_floating_point else dtypes.int64
+
+
+def unchanged(dtype: DType, call: str) -> DType:
+    return dtype
+
+
+def truth(dtype: DType, call: str) -> DType:
+    return dtypes.bool_
+
+
+class Reduce(Op):
+    """`combine` is a WGSL expression over `{x}` and `{y}`; `identity` its neutral element, by dtype; `dtype` the rule for
+    the result; `empty` says whether reducing nothing gives the identity or raises."""
+
+    inlines = False
+
+    def __init__(
+        self, name: str, *, combine: str, identity: Callable, dtype: Callable, empty: bool = True, cast_input: bool = True, **rest: Any
+    ) -> None:
+        super().__init__(name, **rest)
+        self.combine = combine
+        self.identity = identity
+        self.rule = dtype
+        self.empty = empty
+
+    def __call__(
+        self,
+        x: Tensor,
+        dim: Any = None,
+        keepdim: bool = False,
+        *,
+        dtype: DType | None = None,
+        out: Tensor | None = None,
+        axis: Any = None,
+        keepdims: bool | None = None,
+    ) -> Tensor:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{self.name}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)")
+        dim = axis if dim is None else dim
+        keepdim = keepdim if keepdims is None else keepdims
+        wanted = dtypes.as_dtype(dtype) if dtype is not None else self.rule(x.dtype, self.name)
+        dims = normalize_dims(None if dim is None or (isinstance(dim, (tuple, list)) and not dim) else dim, x.ndim, self.name)
+        result = self.reduce(x, dims, keepdim, wanted)
+        return result if out is None else store_out(self.name, result, out)
+
+    def reduce(self, x: Tensor, dims: tuple[int, ...], keepdim: bool, dtype: DType) -> Tensor:
+        if not self.empty and numel(x._shape) == 0:
+            for dim in dims:
+                if x._shape[dim] == 0:
+                    raise IndexShapeError(
+                        f"{self.name}(): Expected reduction dim {dim} to have non-zero size (shape {list(x._shape)}); "
+                        "specify the dim argument, or guard against empty tensors"
+                    )
+        kept = [d for d in range(x.ndim) if d not in dims]
+        order = (*kept, *dims)
+        operand = Operand(
+            x._storage.node, tuple(x._shape[d] for d in order), tuple(x._strides[d] for d in order), x._offset
+        )
+        operand = cast_operand(operand, accumulator(dtype))
+        shape = tuple(x._shape[d] for d in kept)
+        node = self.node(operand, len(kept), shape, dtype)
+        result = from_node(node)
+        final = reduced_shape(x._shape, dims, keepdim)
+        if final != shape:
+            result._shape = final
+            result._strides = graph.contiguous_strides(final)
+        if self.vjp is not None and dtype.is_floating_point and tracks(x):
+            from ..autograd.graph import attach
+
+            attach(self, result, (x,), {"dims": dims, "keepdim": keepdim})
+        return result
+
+    def node(self, operand: Operand, kept: int, shape: tuple, dtype: DType) -> graph.Node:
+        """The node of the reduction; on a GPU long ones are split in stages, each of short loops on many invocations."""
+        device = operand.node.device
+        extent, outputs = numel(operand.shape[kept:]), numel(shape)
+        if device.type == "cpu":
+            return graph.record(self, (operand,), {"kept": kept, "chunks": None}, shape, dtype, device)
+        from ..backends import wgpu as backend
+
+        codegen.check_features(accumulator(dtype), engine.limits_of(backend.get_device()), self.name)
+        if outputs and not extent:
+            from .elementwise import fill
+
+            return fill(shape, dtype, device, value=self.identity(dtype))._storage.node
+        while extent > 2 * CHUNK and (outputs < 4096 or extent > MAX_CHUNK):
+            length = min(MAX_CHUNK, max(CHUNK, -(-extent * outputs // 16384)))
+            chunks = -(-extent // length)
+            partial = (*operand.shape[:kept], chunks)
+            node = graph.record(
+                self, (operand,), {"kept": kept, "chunks": (chunks, length)}, partial, accumulator(dtype), device
+            )
+            operand, extent = node.operand(), chunks
+        return graph.record(self, (operand,), {"kept": kept, "chunks": None}, shape, dtype, device)
+
+    def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
+        (x,) = arrays
+        kept, chunks = node.attributes["kept"], node.attributes["chunks"]
+        if chunks is not None:  # only when a GPU kernel is checked against numpy
+            count, length = chunks
+            flat = np.reshape(x, (*x.shape[:kept], -1))
+            parts = [self.numpy(flat[..., n * length : (n + 1) * length], (kept,)) for n in range(count)]
+            return np.stack(parts, axis=-1).reshape(node.shape)
+        axes = tuple(range(kept, x.ndim))
+        if numel(x.shape) == 0 and self.empty:
+            return np.full(node.shape, self.identity(node.dtype), node.dtype.numpy)
+        return self.numpy(x, axes) if axes else x
+
+    def lower(self, group, limits):
+        from ..kernels import store_block
+
+        node: graph.Node = group.core
+        (operand,) = node.args
+        kept = node.attributes["kept"]
+        extent = numel(operand.shape[kept:])
+        chunks, length = node.attributes["chunks"] or (1, extent)
+        kind = codegen.compute_type(operand.dtype)
+        combine = codegen.specialise(self.combine.format(x="x", y="y"), kind)
+        identity = codegen.literal(self.identity(operand.dtype), operand.dtype)
+        kernel = codegen.Kernel(
+            limits,
+            "reduce",
+            (
+                ("T", kind),
+                ("$combine", f"fn combine(x: T, y: T) -> T {{ return {combine}; }}"),
+                ("$identity", f"fn identity() -> T {{ return {identity}; }}"),
+            ),
+        )
+        kernel.parameter("outputs", node.size)
+        kernel.parameter("extent", extent)
+        kernel.parameter("chunk", length)
+        kernel.parameter("chunks", chunks)
+        load = kernel.block("load", ("row", "k"))
+        value = load.operand_at(operand, (0, 0, kept), (1, kept, len(operand.shape)))
+        load.returns = ((value, operand.dtype),)
+        store_block(kernel, group)
+        kernel.trips = length + length // 64 + 2
+        kernel.workgroup_size = 64
+        kernel.workgroups = -(-node.size // 64)
+        return kernel
+
+
+def accumulator(dtype: DType) -> DType:
+    """The dtype that partial results have: 16-bit floats are accumulated in float32."""
+    return dtypes.float32 if dtype is dtypes.float16 else dtype
+
+
+def restore(value: Tensor, x_shape: tuple, dims: tuple, keepdim: bool) -> Tensor:
+    """A reduced tensor read as one that broadcasts against the input."""
+    return value if keepdim else value.reshape(reduced_shape(x_shape, dims, True))
+
+
+def extreme_gradient(g: Tensor, out: Tensor, x: Tensor, dims: tuple, keepdim: bool) -> Tensor:
+    """The gradient of amax and amin, shared evenly among the elements that attain the extreme."""
+    mask = (x == restore(out, x._shape, dims, keepdim)).to(x.dtype)
+    share = restore(g, x._shape, dims, keepdim) / mask.sum(dims, keepdim=True)
+    return mask * share
+
+
+def product_gradient(g: Tensor, x: Tensor, dims: tuple, keepdim: bool) -> Tensor:
+    """The product of the other elements: by division, and exactly where one element is zero."""
+    from .binary import where
+
+    zero = x == 0
+    zeros = zero.sum(dims, keepdim=True)
+    others = prod(prod_safe := where(zero, 1.0, x), dims[0], keepdim=True) if len(dims) == 1 else reduce_all(prod, where(zero, 1.0, x), dims)
+    if len(dims) != 1:
+        prod_safe = where(zero, 1.0, x)
+    single = (zeros == 1) & zero
+    product = where(zeros == 0, others / prod_safe, where(single, others, 0.0))
+    return restore(g, x._shape, dims, keepdim) * product
+
+
+def reduce_all(op: Reduce, x: Tensor, dims: tuple) -> Tensor:
+    """Reduce over several dimensions for rows whose public call takes one."""
+    return op.reduce(x, dims, True, x.dtype)
+
+
+def lowest(dtype: DType):
+    if dtype.is_floating_point:
+        return float("-inf")
+    return 0 if dtype.kind in ("bool", "uint") else -(1 << (8 * dtype.itemsize - 1))
+
+
+def highest(dtype: DType):
+    if dtype.is_floating_point:
+        return float("inf")
+    return 1 if dtype is dtypes.bool_ else (1 << (8 * dtype.itemsize - (dtype.kind == "int"))) - 1
+
+
+class Product(Reduce):
+    """`prod` takes one dimension or none, as PyTorch's does."""
+
+    def __call__(self, x: Tensor, dim: int | None = None, keepdim: bool = False, **rest: Any) -> Tensor:
+        if isinstance(dim, (tuple, list)):
+            raise TypeError(f"prod(dim={dim!r}): prod takes one dimension; call it once per dimension")
+        return super().__call__(x, dim, keepdim, **rest)
+
+
+# fmt: off
+sum = Reduce("sum", numpy=lambda x, axis: x.sum(axis), combine="{x} + {y}", identity=lambda dtype: 0, dtype=accumulating,
+    vjp=(lambda g, x_shape, dims, keepdim: restore(g, x_shape, dims, keepdim).expand(x_shape),),
+    doc="""The sum of the elements over `dim` (int or tuple), or of all. Integers and bools give int64.
+
+    >>> import webtorch
+    >>> webtorch.sum(webtorch.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
+    tensor([3., 7.])
+    """)
+prod = Product("prod", numpy=lambda x, axis: x.prod(axis), combine="{x} * {y}", identity=lambda dtype: 1, dtype=accumulating,
+    vjp=(product_gradient,), domain=(-1.5, 1.5),
+    doc="""The product of the elements over one `dim`, or of all. Integers and bools give int64.
+
+    >>> import webtorch
+    >>> webtorch.tensor([1, 2, 3]).prod()
+    tensor(6)
+    """)
+amax = Reduce("amax", numpy=lambda x, axis: x.max(axis), combine="wt_maximum({x}, {y})", identity=lowest, dtype=unchanged,
+    empty=False, vjp=(extreme_gradient,),
+    doc="""The largest element over `dim`; NaN if there is one. Equal largest elements share the gradient.
+
+    >>> import webtorch
+    >>> webtorch.tensor([[1.0, 5.0], [7.0, 2.0]]).amax(dim=0)
+    tensor([7., 5.])
+    """)
+amin = Reduce("amin", numpy=lambda x, axis: x.min(axis), combine="wt_minimum({x}, {y})", identity=highest, dtype=unchanged,
+    empty=False, vjp=(extreme_gradient,),
+    doc="""The smallest element over `dim`; NaN if there is one. Equal smallest elements share the gradient.
+
+    >>> import webtorch
+    >>> webtorch.tensor([[1.0, 5.0], [7.0, 2.0]]).amin(dim=0)
+    tensor([1., 2.])
+    """)
+any = Reduce("any", numpy=lambda x, axis: x.any(axis), combine="{x} || {y}", identity=lambda dtype: 0, dtype=truth,
+    doc="""True where an element over `dim` is nonzero.
+
+    >>> import webtorch
+    >>> webtorch.tensor([[0, 1], [0, 0]]).any(dim=1)
+    tensor([ True, False])
+    """)
+all = Reduce("all", numpy=lambda x, axis: x.all(axis), combine="{x} && {y}", identity=lambda dtype: 1, dtype=truth,
+    doc="""True where every element over `dim` is nonzero; of no elements, True.
+
+    >>> import webtorch
+    >>> webtorch.tensor([[2, 1], [0, 1]]).all(dim=1)
+    tensor([ True, False])
+    """)
+# fmt: on
+
+__all__ = ["DTypeError", "Reduce", "all", "amax", "amin", "any", "prod", "sum"]

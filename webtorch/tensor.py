@@ -1,0 +1,490 @@
+"""The tensor: a strided view of a storage, with what autograd knows of it.
+
+Only the handle lives here: geometry, device, reading values out, writing values in, and the gradient fields. The
+operations are rows of the op table (`webtorch.ops`) and compounds of them (`webtorch.functional`); both attach
+themselves to this class as methods.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import dtypes, engine, grad_mode, graph
+from .dtypes import dtype as DType
+from .errors import DeviceError, DTypeError, ShapeError, coded_error
+from .shapes import contiguous_strides, is_contiguous, normalize_dim, numel
+
+
+class Size(tuple):
+    """The shape of a tensor: a tuple of ints that prints as `webtorch.Size([2, 3])`.
+
+    >>> import webtorch
+    >>> webtorch.zeros(2, 3).shape.numel()
+    6
+    """
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """The number of elements of a tensor of this shape."""
+        return numel(self)
+
+    def __repr__(self) -> str:
+        return f"webtorch.Size({list(self)})"
+
+    def __getitem__(self, index):
+        result = tuple.__getitem__(self, index)
+        return Size(result) if isinstance(index, slice) else result
+
+    def __add__(self, other):
+        return Size(tuple.__add__(self, tuple(other)))
+
+
+class Tensor:
+    """An n-dimensional array on one device, with automatic differentiation.
+
+    Made by `webtorch.tensor`, the factory functions and every operation; `Tensor(2, 3)` and `Tensor([1.0])` make
+    float32 tensors as PyTorch's legacy constructor does.
+
+    >>> import webtorch
+    >>> x = webtorch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> (x + 1).sum(dim=0)
+    tensor([6., 8.])
+    """
+
+    # Most tensors never touch these, so they live on the class until set.
+    _grad: Tensor | None = None
+    _grad_fn: Any = None
+    _output_number: int = 0
+    _leaf_requires_grad: bool = False
+    _retains_grad: bool = False
+    _base: Tensor | None = None
+    _view_version: int | None = None
+    _hooks: Any = None
+    _post_accumulate_hooks: Any = None
+    _accumulator: Any = None
+    __array_priority__ = 1000  # numpy defers to our reflected operators
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
+        if not args:
+            return make(cls, graph.data(np.empty(0, np.float32), (0,), dtypes.float32, cpu()))
+        from . import creation
+
+        if len(args) == 1 and isinstance(args[0], Tensor):
+            made = args[0].detach()
+        elif all(isinstance(argument, int) for argument in args):
+            made = creation.empty(*args)
+        elif len(args) == 1:
+            made = creation.tensor(args[0], dtype=dtypes.get_default_dtype())
+        else:
+            raise TypeError(f"Tensor{args!r}: give one sequence of numbers, or sizes; webtorch.tensor(data) makes tensors from data")
+        return make(cls, made._storage.node, made._storage)
+
+    # ---- geometry ---------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Size:
+        return Size(self._shape)
+
+    @property
+    def dtype(self) -> DType:
+        return self._storage.node.dtype
+
+    @property
+    def device(self):
+        return self._storage.node.device
+
+    @property
+    def ndim(self) -> int:
+        return len(self._shape)
+
+    def dim(self) -> int:
+        """The number of dimensions."""
+        return len(self._shape)
+
+    ndimension = dim
+
+    def size(self, dim: int | None = None):
+        """The shape, or the size of dimension `dim`."""
+        return Size(self._shape) if dim is None else self._shape[normalize_dim(dim, len(self._shape), "size")]
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return numel(self._shape)
+
+    nelement = numel
+
+    def stride(self, dim: int | None = None):
+        """The strides in elements, or that of dimension `dim`; a flipped dimension has a negative one."""
+        return self._strides if dim is None else self._strides[normalize_dim(dim, len(self._shape), "stride")]
+
+    def storage_offset(self) -> int:
+        """The position of the first element in the storage, in elements."""
+        return self._offset
+
+    def element_size(self) -> int:
+        """Bytes per element."""
+        return self.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.numel() * self.dtype.itemsize
+
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        """True when the elements lie in row-major order without gaps."""
+        return is_contiguous(self._shape, self._strides)
+
+    def is_floating_point(self) -> bool:
+        return self.dtype.is_floating_point
+
+    def is_complex(self) -> bool:
+        return self.dtype.is_complex
+
+    def is_signed(self) -> bool:
+        return self.dtype.is_signed
+
+    @property
+    def is_cuda(self) -> bool:
+        return False
+
+    @property
+    def is_sparse(self) -> bool:
+        return False
+
+    @property
+    def is_cpu(self) -> bool:
+        return self.device.type == "cpu"
+
+    @property
+    def is_webgpu(self) -> bool:
+        return self.device.type == "webgpu"
+
+    @property
+    def layout(self) -> str:
+        return "webtorch.strided"
+
+    def get_device(self) -> int:
+        """The index of the GPU that holds this tensor, -1 on cpu."""
+        return -1 if self.device.type == "cpu" else self.device.index or 0
+
+    def data_ptr(self) -> int:
+        """An identifier of the memory: the address on cpu, an identity on a GPU. Equal only for tensors sharing a storage."""
+        if self.device.type == "cpu":
+            return self._storage.node.buffer.ctypes.data + self._offset * self.dtype.itemsize
+        return id(self._storage) + self._offset * self.dtype.itemsize
+
+    # ---- the graph's view of this tensor ----------------------------------------------------------------------------
+
+    def _operand(self) -> graph.Operand:
+        return graph.Operand(self._storage.node, self._shape, self._strides, self._offset)
+
+    def _view(self, shape: tuple, strides: tuple, offset: int) -> Tensor:
+        """Another view of the same storage, without a gradient; view ops add that."""
+        return view_of(self._storage, shape, strides, offset)
+
+    # ---- reading ----------------------------------------------------------------------------------------------------
+
+    def _array(self) -> np.ndarray:
+        """The elements as a numpy array: the memory itself on cpu, a copy from a GPU."""
+        if self.device.type != "cpu" and self.numel() < self._storage.node.size and self.numel() > 0:
+            from . import ops
+
+            node = ops.contiguous_node(self)  # copy only what is read
+            return engine.read(node).reshape(self._shape)
+        flat = engine.read(self._storage.node)
+        return engine.strided(flat, self._shape, self._strides, self._offset)
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The elements as a numpy array of the same shape and dtype.
+
+        On cpu the array shares this tensor's memory; from a GPU it is a copy, which waits for pending work.
+        Raises RuntimeError for a tensor that requires grad unless `force` is true.
+
+        >>> import webtorch
+        >>> webtorch.tensor([1, 2]).numpy()
+        array([1, 2])
+        """
+        if self.requires_grad and not force:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        return self._array()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False and self.device.type != "cpu":
+            raise ValueError("np.asarray(tensor, copy=False): a webgpu tensor can only be copied to numpy; leave copy out")
+        array = self.numpy()
+        return array.astype(dtype, copy=bool(copy)) if dtype is not None else (array.copy() if copy else array)
+
+    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None):
+        """A DLPack capsule of the values, through the host: a GPU's memory is copied, so `copy=False` raises there."""
+        if copy is False and self.device.type != "cpu":
+            raise BufferError("__dlpack__(copy=False): a webgpu tensor can only be exported as a copy on the cpu")
+        return np.array(self.numpy(), copy=bool(copy) or None).__dlpack__()
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    def item(self):
+        """The only element as a Python number. Raises ShapeError (code item_error_not_scalar) when there is not exactly one.
+
+        >>> import webtorch
+        >>> webtorch.tensor([2.5]).item()
+        2.5
+        """
+        if numel(self._shape) != 1:
+            raise coded_error(
+                "item_error_not_scalar",
+                f"item() of a tensor with {numel(self._shape)} elements (shape {list(self._shape)}): a Tensor with "
+                f"{numel(self._shape)} elements cannot be converted to Scalar; use tolist(), or index one element first",
+            )
+        return self._array().reshape(-1)[0].item()
+
+    def tolist(self):
+        """The elements as nested Python lists; a number for a 0-d tensor."""
+        return self._array().tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.is_floating_point:
+            raise TypeError(f"only integer tensors of a single element can be converted to an index, not {self.dtype}")
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        count = numel(self._shape)
+        if count != 1:
+            what = "more than one value" if count else "no values"
+            raise RuntimeError(
+                f"Boolean value of Tensor with {what} is ambiguous (shape {list(self._shape)}); use .any() or .all()"
+            )
+        return bool(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __len__(self) -> int:
+        if not self._shape:
+            raise TypeError("len() of a 0-d tensor")
+        return self._shape[0]
+
+    def __iter__(self):
+        if not self._shape:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(self.unbind(0))
+
+    def __contains__(self, element: Any) -> bool:
+        return bool((self == element).any().item())
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        from .printing import tensor_repr
+
+        return tensor_repr(self)
+
+    def __format__(self, specification: str) -> str:
+        if not self._shape and not self.requires_grad and specification:
+            return format(self.item(), specification)
+        if not self._shape and specification:
+            return format(self.detach().item(), specification)
+        return format(repr(self), specification)
+
+    # ---- writing ----------------------------------------------------------------------------------------------------
+
+    def _write(self, value: Tensor) -> None:
+        """Give the elements that this view covers the values of `value` (same shape, dtype and device); counts a write.
+
+        Autograd's part of an in-place op is `autograd.inplace`; this moves values only.
+        """
+        storage = self._storage
+        node = storage.node
+        if node.device.type == "cpu":
+            target = engine.strided(node.buffer, self._shape, self._strides, self._offset)
+            source = value._array()
+            if np.may_share_memory(target, source):
+                source = source.copy()
+            np.copyto(target, source)
+            storage.bump()
+        elif numel(self._shape) == 0:
+            storage.bump()
+        else:
+            from . import ops
+
+            whole = self._offset == 0 and numel(self._shape) == node.size and is_contiguous(self._shape, self._strides)
+            storage.replace(ops.contiguous_node(value) if whole else ops.write_node(node, self, value))
+
+    # ---- autograd's fields ------------------------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._leaf_requires_grad or self.grad_fn is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Have autograd record what is done with this leaf from now on. Only floating-point tensors can require grad."""
+        if requires_grad and not (self.dtype.is_floating_point or self.dtype.is_complex):
+            raise DTypeError(
+                f"only Tensors of floating point dtype can require gradients, not {self.dtype}; "
+                "convert first, for example x.float().requires_grad_()"
+            )
+        if self.grad_fn is not None:
+            if not requires_grad:
+                raise RuntimeError(
+                    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+                    "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                )
+            return self
+        if requires_grad and self.is_inference() and not grad_mode.current().inference:
+            raise RuntimeError(
+                "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed. "
+                "Make a normal copy first: x.clone().requires_grad_()"
+            )
+        self._leaf_requires_grad = bool(requires_grad)
+        return self
+
+    @property
+    def grad_fn(self):
+        if self._base is not None and self._view_version != self._storage.version:
+            from .autograd import inplace
+
+            inplace.refresh_view(self)
+        return self._grad_fn
+
+    @property
+    def grad(self) -> Tensor | None:
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value).__name__}")
+            if value._shape != self._shape:
+                raise ShapeError(
+                    f"assigned grad has data of a different size: grad {list(value._shape)}, tensor {list(self._shape)}"
+                )
+            if value.device != self.device:
+                raise DeviceError(f"assigned grad is on {value.device}, the tensor on {self.device}; move one with .to()")
+        self._grad = value
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.grad_fn is None
+
+    @property
+    def output_nr(self) -> int:
+        return self._output_number
+
+    @property
+    def retains_grad(self) -> bool:
+        return self._retains_grad
+
+    @property
+    def _version(self) -> int:
+        version = self._storage.version
+        if version is None:
+            raise RuntimeError("Inference tensors do not track version counter.")
+        return version
+
+    def is_inference(self) -> bool:
+        """True for a tensor that was made under `inference_mode`."""
+        return self._storage.version is None
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory without autograd: writes through it are not recorded and not counted as versions of this tensor."""
+        other = view_of(self._storage, self._shape, self._strides, self._offset)
+        return other
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"data expects a Tensor, not {type(value).__name__}")
+        self._storage = value._storage
+        self._shape, self._strides, self._offset = value._shape, value._strides, value._offset
+
+    def is_shared(self) -> bool:
+        return False
+
+    def __deepcopy__(self, memo: dict) -> Tensor:
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment; "
+                "use x.detach().clone()"
+            )
+        known = memo.get(id(self))
+        if known is not None:
+            return known
+        with grad_mode.no_grad():
+            copy = self.detach().clone()
+        result = make(type(self), copy._storage.node, copy._storage)
+        result._leaf_requires_grad = self._leaf_requires_grad
+        for name, value in self.__dict__.items():
+            if not name.startswith("_"):
+                result.__dict__[name] = value
+        if self._grad is not None:
+            result._grad = self._grad.__deepcopy__(memo)
+        memo[id(self)] = result
+        return result
+
+    def __reduce__(self):
+        return rebuild, (type(self), self._array().copy(), str(self.device.type), self._leaf_requires_grad)
+
+
+def rebuild(cls: type, array: np.ndarray, device: str, requires_grad: bool) -> Tensor:
+    """Unpickle a tensor: its values as numpy, put back on the device it came from when there is one, else on cpu."""
+    from . import creation, devices
+
+    if device == "webgpu" and not devices.is_webgpu_available():
+        device = "cpu"
+    made = creation.tensor(array, device=device)
+    result = make(cls, made._storage.node, made._storage)
+    result._leaf_requires_grad = requires_grad
+    return result
+
+
+def cpu():
+    from .devices import device
+
+    return device("cpu")
+
+
+def make(cls: type, node: graph.Node, storage: graph.Storage | None = None) -> Tensor:
+    """A contiguous tensor of class `cls` around a node (or around the storage that already holds it)."""
+    tensor = object.__new__(cls)
+    tensor._storage = storage if storage is not None else new_storage(node)
+    tensor._shape = node.shape
+    tensor._strides = contiguous_strides(node.shape)
+    tensor._offset = 0
+    return tensor
+
+
+def new_storage(node: graph.Node) -> graph.Storage:
+    """A storage for a new value; those made under inference mode keep no version count."""
+    return graph.Storage(node, None if grad_mode.current().inference else 0)
+
+
+def from_node(node: graph.Node) -> Tensor:
+    return make(Tensor, node)
+
+
+def view_of(storage: graph.Storage, shape: tuple, strides: tuple, offset: int) -> Tensor:
+    tensor = object.__new__(Tensor)
+    tensor._storage = storage
+    tensor._shape = shape
+    tensor._strides = strides
+    tensor._offset = offset
+    return tensor
