@@ -29,7 +29,10 @@ import types
 import warnings
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextvars import ContextVar
-from typing import Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
 
 __all__ = [
     "GradState",
@@ -693,12 +696,6 @@ class force_original_view_tracking(_Switch):
     _field = "view_replay"
 
 
-class _Versioned(Protocol):
-    @property
-    def _version(self) -> int: ...
-    def _unsafe_set_version_counter(self, version: int) -> None: ...
-
-
 class unsafe_preserve_version_counter(contextlib.ContextDecorator):
     """Hide writes to tensors from autograd: after the block their version counters are what they were at the call.
 
@@ -712,21 +709,18 @@ class unsafe_preserve_version_counter(contextlib.ContextDecorator):
         TypeError: something in `tensors` is not a tensor
         RuntimeError: one of them is an inference tensor
 
-    >>> class Counted:
-    ...     _version = 3
-    ...     def _unsafe_set_version_counter(self, version):
-    ...         self._version = version
-    >>> tensor = Counted()
-    >>> with unsafe_preserve_version_counter(tensor):
-    ...     tensor._version += 1
-    >>> tensor._version
-    3
+    >>> import webtorch
+    >>> x = webtorch.ones(2)
+    >>> with unsafe_preserve_version_counter(x):
+    ...     _ = x.add_(1)
+    >>> x._version
+    0
     """
 
-    def __init__(self, tensors: _Versioned | tuple[_Versioned, ...] | list[_Versioned]) -> None:
+    def __init__(self, tensors: Tensor | tuple[Tensor, ...] | list[Tensor]) -> None:
         self.tensors = tuple(tensors) if isinstance(tensors, (tuple, list)) else (tensors,)
         for tensor in self.tensors:
-            if not hasattr(type(tensor), "_unsafe_set_version_counter"):
+            if not hasattr(tensor, "_storage"):
                 kind = type(tensor).__name__
                 raise TypeError(f"unsafe_preserve_version_counter: expected a tensor or a tuple of tensors, got {kind}")
         self.prev_versions = tuple(tensor._version for tensor in self.tensors)
@@ -736,7 +730,7 @@ class unsafe_preserve_version_counter(contextlib.ContextDecorator):
 
     def __exit__(self, *exception: object) -> None:
         for tensor, version in zip(self.tensors, self.prev_versions, strict=True):
-            tensor._unsafe_set_version_counter(version)
+            tensor._storage.version = version  # shared by all views of the same memory
 
     def clone(self) -> unsafe_preserve_version_counter:
         """A new one for the same tensors, with the version counters they have now."""
