@@ -1,5 +1,13 @@
-// Functions that only derivatives need: Bessel's i1 (of i0), and the derivatives of digamma of any order.
+// Functions that derivatives need, Bessel's i1 (of i0) and the derivatives of digamma of any order, and ldexp.
 // The rules are those of prelude.wgsl.
+
+// x * 2^y; one rounding when y is whole.
+fn wt_ldexp_f32(x: f32, y: f32) -> f32 {
+    if (!wt_isfinite_f32(x) | !wt_isfinite_f32(y)) { return x * wt_exp2_f32(y); }
+    let steps = wt_floor_f32(wt_clamp_f32(y, -100000.0f, 100000.0f));
+    let part = select(1.0f, wt_exp2_f32(y - steps), wt_abs_f32(y) < 100000.0f);
+    return wt_scale_f32(wt_frexp_mantissa_f32(x) * part, wt_frexp_exponent_f32(x) + i32(steps));
+}
 
 // The modified Bessel function of the first kind, order 1. NaN for infinity, as i0.
 fn wt_i1_f32(x: f32) -> f32 {

@@ -13,7 +13,7 @@ from ..errors import DTypeError
 from ..tensor import Tensor
 from . import describe, is_number
 from .elementwise import Elementwise, comparison, floating, floating_only, integer_only, integral, logical
-from .unary import exp2, isnan, log, no_bool, sigmoid, zeros
+from .unary import isnan, log, no_bool, sigmoid, zeros
 from .variant import Checked, Optioned, Variant, wide
 
 LN2 = math.log(2)
@@ -76,6 +76,14 @@ def numpy_left_shift(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def numpy_right_shift(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     inside = (y >= 0) & (y < 8 * x.dtype.itemsize)
     return np.where(inside, np.right_shift(x, np.where(inside, y, 0)), np.where(x < 0, -1, 0))
+
+
+def numpy_ldexp(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    mantissa, exponent = np.frexp(x)
+    steps = np.clip(np.floor(np.where(np.isfinite(y), y, 0)), -100000, 100000)
+    part = np.exp2(np.where(np.abs(y) < 100000, y - steps, 0))
+    exact = np.ldexp(mantissa * part.astype(mantissa.dtype), exponent + steps.astype(np.int32))
+    return np.where(np.isfinite(x) & np.isfinite(y), exact, x * np.exp2(y))
 
 
 def numpy_heaviside(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -430,6 +438,14 @@ copysign = Elementwise("copysign", numpy=np.copysign, dtype=floating, wgsl="wt_c
 tensor([-1., -2.])
 """)
 
+ldexp = Elementwise("ldexp", numpy=wide(numpy_ldexp), dtype=floating, wgsl="wt_ldexp({x}, {y})",
+    vjp=(lambda g, y: ldexp(g, y), lambda g, out: g * out * LN2),
+    doc="""x * 2**y, rounded once when y is whole. Integers are taken as the default floating dtype.
+
+>>> webtorch.ldexp(webtorch.tensor([1.0, 3.0]), webtorch.tensor([2, -1]))
+tensor([4.0000, 1.5000])
+""")
+
 hypot = Elementwise("hypot", numpy=wide(np.hypot), dtype=floating_only, wgsl={"float": "wt_hypot({x}, {y})"},
     vjp=(lambda g, out, x: g * (x / out), lambda g, out, y: g * (y / out)), domain=(0.3, 3.0),
     doc="""sqrt(x * x + y * y) without overflow. Only for floating dtypes; its derivative at (0, 0) is NaN.
@@ -700,9 +716,9 @@ addcmul = Elementwise("addcmul", numpy=wide(lambda x, y, z, value: x + whole_sca
 tensor([61.])
 """)
 
-addcdiv = Checked("addcdiv", numpy=wide(lambda x, y, z, value: x + value * (y / z)), dtype=no_bool,
+addcdiv = Checked("addcdiv", numpy=wide(lambda x, y, z, value: x + value * y / z), dtype=no_bool,
     scalars={"value": 1}, check=check_float_division,
-    wgsl={"float": "{x} + {value} * wt_divide({y}, {z})"}, domain=(0.3, 3.0),
+    wgsl={"float": "{x} + wt_divide({value} * {y}, {z})"}, domain=(0.3, 3.0),
     vjp=(lambda g: g, lambda g, z, value: g * (value / z), lambda g, y, z, value: -g * (value * y / (z * z))),
     doc="""x + value * y / z. Only for floating dtypes.
 
@@ -720,26 +736,14 @@ def is_nan(x: Any) -> Any:
     return isnan(x) if isinstance(x, Tensor) else x != x
 
 
-def ldexp(input: Any, other: Any) -> Tensor:
-    """x * 2**y, for tensors or numbers. Integers are taken as the default floating dtype.
-
-    >>> webtorch.ldexp(webtorch.tensor([1.0, 3.0]), webtorch.tensor([2, -1]))
-    tensor([4.0000, 1.5000])
-    """
-    if not isinstance(other, Tensor):
-        return mul(input, 2.0**other)
-    return mul(input, exp2(other) if other.dtype.is_floating_point else pow(2.0, other))
-
-
 def _where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
     """This tensor's elements where `condition` is true, those of `other` elsewhere."""
     return where(condition, self, other)
 
 
-Tensor.ldexp = ldexp
 Tensor.where = _where_method
 
-FUNCTIONS = {"ldexp": ldexp}
+FUNCTIONS: dict[str, Any] = {}
 
 # PyTorch's other names.
 ALIASES = {
