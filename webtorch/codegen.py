@@ -633,7 +633,7 @@ def render_block(kernel: Kernel, block: Block, quads: set[int]) -> str:
     for number, instruction in enumerate(block.code):
         if instruction[0] not in ("root", "skip"):
             lines.append("  " + render_instruction(instruction, f"v{number}", hoisted))
-    kinds = [compute_type(dtype) for _, dtype in block.returns]
+    kinds = ["u32" if dtype is None else compute_type(dtype) for _, dtype in block.returns]
     if kernel.shader == "elementwise":
         fields = ", ".join(f"r{n}: {kind}" for n, kind in enumerate(kinds))
         values = ", ".join(f"v{value}" for value, _ in block.returns)
@@ -651,9 +651,7 @@ def render_block(kernel: Kernel, block: Block, quads: set[int]) -> str:
         for slot, (value, _) in enumerate(block.returns):
             lines.append(f"  write_{slot}(v{block.roots.index('i')}, v{value});")
         return f"fn store({', '.join(arguments)}) {{\n" + "\n".join(lines) + "\n}"
-    value, dtype = block.returns[0]
-    kind = "u32" if dtype is None else compute_type(dtype)
-    return f"fn {block.name}({', '.join(arguments)}) -> {kind} {{\n" + "\n".join(lines) + f"\n  return v{value};\n}}"
+    return f"fn {block.name}({', '.join(arguments)}) -> {kinds[0]} {{\n" + "\n".join(lines) + f"\n  return v{block.returns[0][0]};\n}}"
 
 
 def check_features(dtype, limits: Limits, call: str) -> None:

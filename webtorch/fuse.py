@@ -74,10 +74,7 @@ def choose_stored(order: list[Node], wanted: set[int], limits: Limits) -> set[in
     for node in order:
         if not node.op.inlines or id(node) in wanted or node.is_live():
             stored.add(id(node))
-        if node.op.rereads_arguments:
-            # Each element is read many times over, so what it costs to make is paid once.
-            for argument in pending_arguments(node):
-                stored.add(id(argument.node))
+        stored.update(id(argument.node) for argument in node.op.stored_arguments(node))
     weight: dict[int, int] = {}
     reads: dict[int, dict[int, int]] = {}  # buffers an expansion reads, with how many bindings each takes
     room = limits.max_storage_buffers

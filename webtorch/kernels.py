@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import engine
-from .codegen import Kernel, Limits, render
+from .codegen import NARROW, Kernel, Limits, render
 from .errors import ShapeError
 from .fuse import Group
 from .graph import Node
@@ -83,7 +83,8 @@ def trace(group: Group, limits: Limits) -> Kernel:
 def store_block(kernel: Kernel, group: Group) -> None:
     """The hole `store(i, value)`: the group's members are computed from the core's value at the same index."""
     block = kernel.block("store", ("i", "value"))
-    block.memo[(id(group.core), 0)] = 1
+    # The core computes in a wider type than a narrow dtype holds: its result is rounded before anyone sees it.
+    block.memo[(id(group.core), 0)] = block.apply("{0}", group.core.dtype, 1) if group.core.dtype in NARROW else 1
     kernel.outputs = list(group.outputs)
     block.returns = tuple((block.node(node, 0), node.dtype) for node in group.outputs)
 
@@ -133,7 +134,7 @@ def report(group: Group, kernel: Kernel, source: str, device, start: float) -> N
     if engine.DEBUG:
         device.sync()
         record["time"] = engine.elapsed(start)
-            print(
+        print(
             f"webtorch {record['name']:<40} {list(record['shape'])!s:<20} {record['workgroups']} x {record['workgroup_size']}"
             f"  {record['time']:>12}  {record['bytes']} bytes",
             file=sys.stderr,

@@ -36,7 +36,6 @@ class Op:
 
     inlines = False  # may be expanded where it is read, instead of being stored
     keeps_index = False  # element i of the result needs element i of (broadcast) arguments only
-    rereads_arguments = False  # reads each element of an argument many times
     has_epilogue = True  # elementwise consumers may be computed where the results are stored
     weight = 1  # how much one expansion costs, in ops
 
@@ -81,6 +80,10 @@ class Op:
     @property
     def differentiable(self) -> bool:
         return self.vjp is not None
+
+    def stored_arguments(self, node: graph.Node) -> tuple:
+        """The arguments that must have memory of their own instead of being expanded in this op's kernel."""
+        return ()
 
     # What a kind must say, for eager evaluation and for code generation.
 

@@ -85,6 +85,9 @@ class Write(Op):
     inlines = False
     has_epilogue = False
 
+    def stored_arguments(self, node: graph.Node) -> tuple:
+        return node.args[:1]  # written into, or copied
+
     def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
         old, value = arrays
         result = np.array(old).reshape(-1)

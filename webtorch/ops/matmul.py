@@ -23,7 +23,9 @@ class Contract(Op):
     """`groups` = (batch, m, k, n): how many dimensions each index stands for."""
 
     inlines = False
-    rereads_arguments = True
+
+    def stored_arguments(self, node: graph.Node) -> tuple:
+        return node.args  # each element is read many times over, so what it costs to make is paid once
 
     def __call__(self, a: Tensor, b: Tensor, groups: tuple[int, int, int, int]) -> Tensor:
         nb, nm, nk, nn = groups
