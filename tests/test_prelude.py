@@ -439,6 +439,28 @@ def test_float32(case):
     check(case)
 
 
+# The float32 numbers closest to a multiple of pi/2, relative to their size: there a wrong digit of 2/pi shows.
+NEAR_MULTIPLES = [
+    7.72917892e28, 2.19993846e10, 1.54583578e29, 4.39987692e10, 252.898209, 3.09167157e29, 4.63818338e25,
+    1.52278899e12, 8.11762664e22, 8.79975383e10, 505.796417, 4.3865579e33, 42781604, 4.71238899, 1.0341292e27,
+    6.18334314e29, 9.27636677e25, 1.52826894e17, 3.04557798e12, 1.62352533e23, 1.75995077e11, 52516.4336,
+    3.7955707e30, 1011.59283,
+    # Not as close, but here the product with 2/pi carries from one word into the next.
+    29447.7188, 1.45583463e28, 2.4764091e32, 4.88082124e28,
+]  # fmt: skip
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["sin", "cos", "tan"])
+def test_close_to_multiples_of_half_pi(name):
+    x = np.array(NEAR_MULTIPLES, np.float32)
+    x = np.concatenate([x, -x])
+    got = evaluate(f"wt_{name}_f32(x0)", [x], F, "f32", (f"wt_{name}_f32",))
+    wanted = getattr(np, name)(x.astype(np.float64))
+    assert np.abs(wanted if name != "cos" else 1 / np.tan(x.astype(np.float64))).min() < 1e-7
+    assert errors_in_ulps(got, wanted).max() <= 3
+
+
 # ---- conversions ----------------------------------------------------------------------------------------------------
 
 
