@@ -63,14 +63,14 @@ def _blockwise(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]
     """Turn a function of one float64 block into one of arrays of any shape and floating dtype, which it keeps."""
 
     @functools.wraps(function)
-    def apply(x: np.ndarray, *arguments: int) -> np.ndarray:
+    def apply(x: np.ndarray, **arguments: int) -> np.ndarray:
         x = np.asarray(x)
         flat = np.ascontiguousarray(x).reshape(-1)
         result = np.empty(flat.shape, flat.dtype)
         with np.errstate(all="ignore"):
             for start in range(0, flat.size, BLOCK):
                 block = flat[start : start + BLOCK].astype(np.float64)
-                result[start : start + BLOCK] = function(block, *arguments)
+                result[start : start + BLOCK] = function(block, **arguments)
         return result.reshape(x.shape)
 
     return apply
@@ -222,7 +222,7 @@ def digamma(x: np.ndarray) -> np.ndarray:
 def polygamma(x: np.ndarray, n: int) -> np.ndarray:
     """Derivative `n` >= 1 of digamma. NaN at negative arguments unless n is 1.
 
-    >>> float(polygamma(np.array(1.0), 1)), math.pi**2 / 6
+    >>> float(polygamma(np.array(1.0), n=1)), math.pi**2 / 6
     (1.6449340668482264, 1.6449340668482264)
     """
     n = int(n)

@@ -94,8 +94,8 @@ def numpy_softshrink(x: np.ndarray, lambd: float) -> np.ndarray:
 
 
 def negative_part(x: Tensor) -> Tensor:
-    """x where it is not positive, else 0: keeps an overflow of exp(x) out of second derivatives."""
-    return where(x > 0, 0, x)
+    """x where it is negative, else 0: keeps an overflow of exp(x) out of second derivatives, which are 0 at 0."""
+    return where(x < 0, x, 0)
 
 
 def gelu_gradient(g: Tensor, x: Tensor) -> Tensor:

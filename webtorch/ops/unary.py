@@ -70,6 +70,11 @@ def numpy_logit(x: np.ndarray) -> np.ndarray:
     return np.log(x / (1 - x))
 
 
+def numpy_log10(x: np.ndarray) -> np.ndarray:
+    """In float64, because powers of ten should come out whole."""
+    return np.log10(x.astype(np.float64)).astype(x.dtype)
+
+
 def numpy_sinc(x: np.ndarray) -> np.ndarray:
     return np.sinc(x.astype(np.float64)).astype(x.dtype)
 
@@ -281,7 +286,7 @@ log = Elementwise("log", numpy=wide(np.log), dtype=floating, wgsl="wt_log({x})",
 tensor([0.0000, 2.3026])
 """)
 
-log10 = Elementwise("log10", numpy=wide(np.log10), dtype=floating, wgsl="wt_log10({x})", domain=(0.3, 3.0),
+log10 = Elementwise("log10", numpy=numpy_log10, dtype=floating, wgsl="wt_log10({x})", domain=(0.3, 3.0),
     vjp=(lambda g, x: g / (x * LN10),), doc="""The logarithm to base 10.
 
 >>> webtorch.log10(webtorch.tensor([1.0, 1000.0]))
