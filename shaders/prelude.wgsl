@@ -358,14 +358,6 @@ fn wt_trunc_divide_f32(x: f32, y: f32) -> f32 { return wt_trunc_f32(wt_divide_f3
 
 // ---- significand and exponent ---------------------------------------------------------------------------------------
 
-// x * 2^steps with one rounding.
-fn wt_ldexp_f32(x: f32, steps: i32) -> f32 {
-    let special = (wt_magnitude_f32(x) >= 0x7f800000u) | (wt_magnitude_f32(x) == 0u);
-    // Bounded first, so that the sum does not wrap.
-    let exponent = wt_exponent_f32(x) + clamp(steps, -1000, 1000);
-    return select(wt_copysign_f32(wt_scale_f32(f32(wt_significand_f32(x)), exponent), x), x, special);
-}
-
 // x = mantissa * 2^exponent with |mantissa| in [0.5, 1). Zero, infinity and NaN are their own mantissa, exponent 0.
 fn wt_frexp_mantissa_f32(x: f32) -> f32 {
     let special = (wt_magnitude_f32(x) >= 0x7f800000u) | (wt_magnitude_f32(x) == 0u);

@@ -176,7 +176,6 @@ FLOAT32 = [
     Case("remainder_f32", remainder, arguments=FF),
     Case("floor_divide_f32", same(torch.floor_divide), arguments=FF),
     Case("trunc_divide_f32", same(lambda x, y: torch.div(x, y, rounding_mode="trunc")), arguments=FF),
-    Case("ldexp_f32", np.ldexp, arguments=("f32", "i32")),
     Case("frexp_mantissa_f32", lambda x: np.frexp(x)[0]),
     Case("frexp_exponent_f32", same(lambda x: torch.frexp(x).exponent), result="i32"),
     Case("hypot_f32", torch64(torch.hypot), 1.5, arguments=FF),
