@@ -270,6 +270,7 @@ class Block:
         known = self.memo.get(key)
         if known is not None:
             return known
+        instruction: tuple
         if kind == "bool":
             instruction = ("scalar", "bool", self.kernel.word(1 if value else 0))
         elif kind == "i64":
@@ -473,7 +474,7 @@ def render(kernel: Kernel) -> str:
     binding = 1
     for slot, node in enumerate(kernel.inputs):
         kind = f"vec4<{element_type(node.dtype)}>" if slot in quads else element_type(node.dtype)
-        names = []
+        names: list[str] = []
         for _window in range(kernel.limits.windows(node.nbytes)):
             names.append(f"input_{slot}" if not names else f"input_{slot}_{len(names)}")
             lines.append(f"@group(0) @binding({binding}) var<storage, read> {names[-1]}: array<{kind}>;")

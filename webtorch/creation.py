@@ -106,7 +106,11 @@ def nested_array(data: Any, call: str) -> np.ndarray:
 
 def ragged(data: Any, call: str, error: Exception | None) -> Exception:
     """The error for sequences that are not a regular array of numbers."""
-    sizes = {len(row) if isinstance(row, (list, tuple)) else -1 for row in data} if isinstance(data, (list, tuple)) else set()
+    sizes = (
+        {len(row) if isinstance(row, (list, tuple)) else -1 for row in data}
+        if isinstance(data, (list, tuple))
+        else set()
+    )
     if len(sizes) > 1:
         expected = len(data[0]) if isinstance(data[0], (list, tuple)) else 1
         return ShapeError(
@@ -114,12 +118,16 @@ def ragged(data: Any, call: str, error: Exception | None) -> Exception:
             f"(the first has {expected}); pad the rows, or make one tensor of each"
         )
     found = type(next(iter(np.ravel(np.array(data, dtype=object))), data)).__name__
-    return TypeError(f"{call}: data must be numbers or sequences of numbers, found {found}" + (f" ({error})" if error else ""))
+    return TypeError(
+        f"{call}: data must be numbers or sequences of numbers, found {found}" + (f" ({error})" if error else "")
+    )
 
 
 def check_finite(array: np.ndarray, target: DType, call: str) -> None:
     if not np.all(np.isfinite(array)):
-        raise DTypeError(f"{call}: cannot convert float NaN or infinity to {target.name}; use a floating dtype, or clean the data first")
+        raise DTypeError(
+            f"{call}: cannot convert float NaN or infinity to {target.name}; use a floating dtype, or clean the data first"
+        )
 
 
 def check_range(array: np.ndarray, target: DType, call: str) -> None:
@@ -135,7 +143,9 @@ def check_range(array: np.ndarray, target: DType, call: str) -> None:
         )
 
 
-def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+def tensor(
+    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+) -> Tensor:
     """A tensor with a copy of `data`: a number, nested sequences, a numpy array or a tensor.
 
     Python floats give the default dtype (float32), ints int64, bools bool; numpy arrays keep theirs. Raises DTypeError for
@@ -149,10 +159,16 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     wanted = dtypes.as_dtype(dtype) if dtype is not None else None
     if isinstance(data, Tensor):
         with grad_mode.no_grad():
-            copy = data.detach().clone().to(device=data.device if device is None else Device(device), dtype=wanted or data.dtype)
+            copy = (
+                data.detach()
+                .clone()
+                .to(device=data.device if device is None else Device(device), dtype=wanted or data.dtype)
+            )
         return finish(copy, requires_grad)
     if requires_grad and wanted is not None and not wanted.is_floating_point:
-        raise DTypeError(f"tensor(..., dtype={wanted}, requires_grad=True): only floating-point tensors can require gradients")
+        raise DTypeError(
+            f"tensor(..., dtype={wanted}, requires_grad=True): only floating-point tensors can require gradients"
+        )
     made = leaf(as_array(data, wanted, "tensor()"), resolve(device))
     return finish(made, requires_grad)
 
@@ -168,12 +184,18 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     wanted = dtypes.as_dtype(dtype) if dtype is not None else None
     if isinstance(data, Tensor):
         return data.to(device=data.device if device is None else Device(device), dtype=wanted or data.dtype)
-    if isinstance(data, np.ndarray) and resolve(device).type == "cpu" and (wanted is None or wanted.numpy == data.dtype):
+    if (
+        isinstance(data, np.ndarray)
+        and resolve(device).type == "cpu"
+        and (wanted is None or wanted.numpy == data.dtype)
+    ):
         return from_numpy(data)
     return tensor(data, dtype=wanted, device=device)
 
 
-def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Tensor:
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+) -> Tensor:
     """`as_tensor`, with `copy=True` to force a copy.
 
     >>> import webtorch
@@ -206,7 +228,9 @@ def from_numpy(array: np.ndarray) -> Tensor:
         return leaf(np.array(array, order="C"), cpu)
     itemsize = array.itemsize
     if any(stride % itemsize for stride in array.strides):
-        return leaf(np.array(array, order="C"), cpu)  # a field of records: elements do not lie on multiples of their size
+        return leaf(
+            np.array(array, order="C"), cpu
+        )  # a field of records: elements do not lie on multiples of their size
     if array.flags.c_contiguous:
         return leaf(array, cpu)
     # The smallest stretch of memory that holds the elements becomes the storage; the array's strides stay.
@@ -274,7 +298,9 @@ def factory(name: str, value: Any, what: str):
         if not isinstance(input, Tensor):
             raise TypeError(f"{name}_like: expected a Tensor, got {type(input).__name__}")
         chosen = dtypes.as_dtype(dtype) if dtype is not None else input.dtype
-        return finish(constant(input._shape, value, chosen, input.device if device is None else Device(device)), requires_grad)
+        return finish(
+            constant(input._shape, value, chosen, input.device if device is None else Device(device)), requires_grad
+        )
 
     make.__name__ = make.__qualname__ = name
     make_like.__name__ = make_like.__qualname__ = name + "_like"
@@ -301,7 +327,13 @@ empty, empty_like = factory("empty", 0, "unspecified values (zeros)")
 
 
 def full(
-    size: Any, fill_value: Any, *, out: Tensor | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    size: Any,
+    fill_value: Any,
+    *,
+    out: Tensor | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of shape `size` filled with `fill_value`, whose type gives the dtype unless `dtype` does.
 
@@ -320,7 +352,9 @@ def full(
     return finish(result, requires_grad)
 
 
-def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of the shape, dtype and device of `input` filled with `fill_value`.
 
     >>> import webtorch
@@ -329,7 +363,9 @@ def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any 
     """
     chosen = dtypes.as_dtype(dtype) if dtype is not None else input.dtype
     value = fill_value.item() if isinstance(fill_value, (Tensor, np.generic)) else fill_value
-    return finish(constant(input._shape, value, chosen, input.device if device is None else Device(device)), requires_grad)
+    return finish(
+        constant(input._shape, value, chosen, input.device if device is None else Device(device)), requires_grad
+    )
 
 
 def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -349,7 +385,7 @@ def ramp_array(node: graph.Node) -> np.ndarray:
     start, step = node.attributes["start"], node.attributes["step"]
     index = np.arange(node.size, dtype=np.int64)
     if node.dtype.is_floating_point:
-        kind = np.float64 if node.dtype is dtypes.float64 else np.float32
+        kind: Any = np.float64 if node.dtype is dtypes.float64 else np.float32
         return (kind(start) + index.astype(kind) * kind(step)).astype(node.dtype.numpy)
     return (int(start) + index * int(step)).astype(node.dtype.numpy)
 
@@ -373,7 +409,9 @@ def arange(
     """
     if end is None:
         start, end = 0, start
-    start, end, step = (value.item() if isinstance(value, (Tensor, np.generic)) else value for value in (start, end, step))
+    start, end, step = (
+        value.item() if isinstance(value, (Tensor, np.generic)) else value for value in (start, end, step)
+    )
     for value in (start, end, step):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise TypeError(f"arange(start={start!r}, end={end!r}, step={step!r}): expected numbers")
@@ -424,9 +462,11 @@ def linspace(
     where = resolve(device)
     step = (end - start) / (steps - 1) if steps > 1 else 0.0
     index = np.arange(steps)
-    kind = np.float64 if chosen is not dtypes.float32 else np.float32
+    kind: Any = np.float64 if chosen is not dtypes.float32 else np.float32
     # Both halves are counted from their own end, so that the last element is `end` exactly.
-    values = np.where(index < steps // 2, kind(start) + kind(step) * index.astype(kind), kind(end) - kind(step) * (steps - 1 - index).astype(kind))
+    from_start = kind(start) + kind(step) * index.astype(kind)
+    from_end = kind(end) - kind(step) * (steps - 1 - index).astype(kind)
+    values: Any = np.where(index < steps // 2, from_start, from_end)
     if steps == 1:
         values = np.array([start], kind)
     result = leaf(np.ascontiguousarray(values.astype(chosen.numpy)), where)
@@ -438,7 +478,13 @@ def linspace(
 
 
 def eye(
-    n: int, m: int | None = None, *, out: Tensor | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    n: int,
+    m: int | None = None,
+    *,
+    out: Tensor | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """The n x m matrix (n x n by default) with ones on the diagonal.
 
@@ -496,4 +542,3 @@ def moved(x: Tensor, device: Device) -> Tensor:
     if x.device == device:
         return x
     return leaf(np.ascontiguousarray(x._array()).reshape(x._shape), device, x._shape)
-

@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import ShapeError, ShaderCompileError  # noqa: F401 (re-exported for those who catch here)
+from .errors import ShaderCompileError, ShapeError  # noqa: F401 (re-exported for those who catch here)
 
 if TYPE_CHECKING:
     from .graph import Node
 
-PENDING_LIMIT = 4096  # recorded nodes after which the live ones are realised, so that a program that never reads stays bounded
+PENDING_LIMIT = (
+    4096  # recorded nodes after which the live ones are realised, so that a program that never reads stays bounded
+)
 
 _lock = threading.RLock()
-_recent: list[Node] = []  # nodes recorded on lazy devices since the last sweep, kept weakly
+_recent: list[weakref.ref[Node]] = []  # nodes recorded on lazy devices since the last sweep, kept weakly
 _checks: list[tuple[Node, Callable[[Any], BaseException | None]]] = []
 observers: list[Callable[[dict], None]] = []  # told of every kernel that runs: see webtorch.debug
 
@@ -81,7 +83,9 @@ def evaluate(node: Node, read: Callable[[Node], np.ndarray] | None = None) -> np
         result = node.op.evaluate(node, arrays)
     result = np.ascontiguousarray(result, dtype=node.dtype.numpy).reshape(-1)
     # A result that is a view of an argument's memory would alias it: values are immutable, so it is copied.
-    if result.base is not None and any(np.may_share_memory(result, array) for array in arrays if isinstance(array, np.ndarray)):
+    if result.base is not None and any(
+        np.may_share_memory(result, array) for array in arrays if isinstance(array, np.ndarray)
+    ):
         result = result.copy()
     return result
 
@@ -96,7 +100,7 @@ def argument_array(argument: Any, read: Callable[[Node], np.ndarray] | None = No
     return strided(flat, argument.shape, argument.strides, argument.offset)
 
 
-def numpy_scalar(value: Any, dtype) -> np.generic:
+def numpy_scalar(value: Any, dtype) -> Any:
     if dtype.kind in ("int", "uint"):
         return np.array(int(value) & 0xFFFFFFFFFFFFFFFF, dtype=np.uint64).astype(dtype.numpy)[()]
     with np.errstate(all="ignore"):

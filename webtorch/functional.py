@@ -94,7 +94,15 @@ def detach_(self: Tensor) -> Tensor:
 
 
 @method
-def to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False, memory_format: Any = None) -> Tensor:
+def to(
+    self: Tensor,
+    *args: Any,
+    dtype: Any = None,
+    device: Any = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     """The tensor in another dtype and/or on another device: `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`.
 
     Itself when nothing changes (unless `copy`). Gradients flow back through it.
@@ -179,7 +187,9 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         return input.reshape((1,))
     start, end = normalize_dim(start_dim, input.ndim, "flatten"), normalize_dim(end_dim, input.ndim, "flatten")
     if start > end:
-        raise ShapeError(f"flatten({start_dim}, {end_dim}): flatten() has invalid args: start_dim cannot come after end_dim")
+        raise ShapeError(
+            f"flatten({start_dim}, {end_dim}): flatten() has invalid args: start_dim cannot come after end_dim"
+        )
     if start == end:
         return input
     return input.reshape((*input._shape[:start], numel(input._shape[start : end + 1]), *input._shape[end + 1 :]))
@@ -238,7 +248,9 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     sources = normalize_dims(source, input.ndim, "movedim")
     targets = normalize_dims(destination, input.ndim, "movedim")
     if len(sources) != len(targets):
-        raise ShapeError(f"movedim({source}, {destination}): source and destination must name the same number of dimensions")
+        raise ShapeError(
+            f"movedim({source}, {destination}): source and destination must name the same number of dimensions"
+        )
     order: list[int | None] = [None] * input.ndim
     for start, end in zip(sources, targets, strict=True):
         order[end] = start
@@ -272,7 +284,9 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """
     dim = normalize_dim(dim, input.ndim, "unbind", "unbind_error_dim_out_of_range")
     if not input._shape:
-        raise coded_error("unbind_error_dim_out_of_range", "unbind() of a 0-d tensor: it has no dimension to take apart")
+        raise coded_error(
+            "unbind_error_dim_out_of_range", "unbind() of a 0-d tensor: it has no dimension to take apart"
+        )
     return tuple(input.select(dim, index) for index in range(input._shape[dim]))
 
 
@@ -296,7 +310,9 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     else:
         step = int(split_size_or_sections)
         if step < 0 or (step == 0 and size):
-            raise ShapeError(f"split({step}, dim={dim}): split expects split_size be positive, but got split_size={step}")
+            raise ShapeError(
+                f"split({step}, dim={dim}): split expects split_size be positive, but got split_size={step}"
+            )
         sections = [builtins.min(step, size - start) for start in range(0, size, step)] if size else [0]
     result, start = [], 0
     for section in sections:
@@ -337,7 +353,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None, a
         raise RuntimeError("cat(): expected a non-empty list of Tensors")
     for position, tensor in enumerate(tensors):
         if not isinstance(tensor, Tensor):
-            raise TypeError(f"cat(): expected Tensor as element {position} in argument 0, but got {type(tensor).__name__}")
+            raise TypeError(
+                f"cat(): expected Tensor as element {position} in argument 0, but got {type(tensor).__name__}"
+            )
     tensors = [tensor for tensor in tensors if tensor._shape != (0,)] or tensors[:1]
     common_device(tensors, "cat")
     first = tensors[0]
@@ -346,7 +364,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None, a
     dim = normalize_dim(dim, first.ndim, "cat")
     for position, tensor in enumerate(tensors):
         if tensor.ndim != first.ndim:
-            raise ShapeError(f"cat(): Tensors must have same number of dimensions: got {first.ndim} and {tensor.ndim} (tensor {position})")
+            raise ShapeError(
+                f"cat(): Tensors must have same number of dimensions: got {first.ndim} and {tensor.ndim} (tensor {position})"
+            )
         for other in range(first.ndim):
             if other != dim and tensor._shape[other] != first._shape[other]:
                 raise ShapeError(
@@ -426,7 +446,9 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
 
 def triangle(input: Tensor, diagonal: int, lower: bool) -> Tensor:
     if input.ndim < 2:
-        raise ShapeError(f"{'tril' if lower else 'triu'}: input tensor must have at least 2 dimensions, got shape {list(input._shape)}")
+        raise ShapeError(
+            f"{'tril' if lower else 'triu'}: input tensor must have at least 2 dimensions, got shape {list(input._shape)}"
+        )
     where = TABLE["where"]
     rows = creation.ramp_tensor(input._shape[-2], 0, 1, dtypes.int32, input.device).unsqueeze(1)
     columns = creation.ramp_tensor(input._shape[-1], 0, 1, dtypes.int32, input.device)
@@ -438,7 +460,9 @@ def triangle(input: Tensor, diagonal: int, lower: bool) -> Tensor:
 
 
 def dims_of(input: Tensor, dim: Any, call: str) -> tuple[int, ...]:
-    return normalize_dims(None if dim is None or (isinstance(dim, (tuple, list)) and not dim) else dim, input.ndim, call)
+    return normalize_dims(
+        None if dim is None or (isinstance(dim, (tuple, list)) and not dim) else dim, input.ndim, call
+    )
 
 
 def floating(input: Tensor, dtype: Any, call: str) -> Tensor:
@@ -446,12 +470,23 @@ def floating(input: Tensor, dtype: Any, call: str) -> Tensor:
     if dtype is not None:
         return input.to(dtypes.as_dtype(dtype))
     if not input.dtype.is_floating_point:
-        raise DTypeError(f"{call}(): could not infer output dtype. Input dtype must be a floating point type. Got: {input.dtype}; use .float() or dtype=")
+        raise DTypeError(
+            f"{call}(): could not infer output dtype. Input dtype must be a floating point type. Got: {input.dtype}; "
+            "use .float() or dtype="
+        )
     return input
 
 
 @method
-def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None, axis: Any = None) -> Tensor:
+def mean(
+    input: Tensor,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+    out: Tensor | None = None,
+    axis: Any = None,
+) -> Tensor:
     """The mean over `dim` (int or tuple), or of all elements.
 
     >>> import webtorch
@@ -485,7 +520,16 @@ def spread(input: Tensor, dim: Any, correction: Any, unbiased: Any, keepdim: boo
 
 
 @method
-def var(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Tensor | None = None, axis: Any = None) -> Tensor:
+def var(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: Any = None,
+    keepdim: bool = False,
+    *,
+    correction: Any = None,
+    out: Tensor | None = None,
+    axis: Any = None,
+) -> Tensor:
     """The variance over `dim`: squared distances from the mean divided by count - correction (1 by default).
 
     >>> import webtorch
@@ -497,7 +541,16 @@ def var(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = Fa
 
 
 @method
-def std(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Tensor | None = None, axis: Any = None) -> Tensor:
+def std(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: Any = None,
+    keepdim: bool = False,
+    *,
+    correction: Any = None,
+    out: Tensor | None = None,
+    axis: Any = None,
+) -> Tensor:
     """The standard deviation over `dim`, the square root of `var`.
 
     >>> import webtorch
@@ -508,7 +561,15 @@ def std(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = Fa
     return result if out is None else store_out("std", result, out)
 
 
-def var_mean(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, axis: Any = None) -> tuple[Tensor, Tensor]:
+def var_mean(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: Any = None,
+    keepdim: bool = False,
+    *,
+    correction: Any = None,
+    axis: Any = None,
+) -> tuple[Tensor, Tensor]:
     """`var` and `mean` over `dim`, as a pair.
 
     >>> import webtorch
@@ -518,7 +579,15 @@ def var_mean(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool
     return spread(input, axis if dim is None else dim, correction, unbiased, keepdim, "var_mean")
 
 
-def std_mean(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, axis: Any = None) -> tuple[Tensor, Tensor]:
+def std_mean(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: Any = None,
+    keepdim: bool = False,
+    *,
+    correction: Any = None,
+    axis: Any = None,
+) -> tuple[Tensor, Tensor]:
     """`std` and `mean` over `dim`, as a pair.
 
     >>> import webtorch
@@ -549,7 +618,6 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | N
     total = sum((input - top).exp(), dims, True).log() + top
     result = total if keepdim else total.reshape(reduced_shape(input._shape, dims, False))
     return result if out is None else store_out("logsumexp", result, out)
-
 
 
 @method
@@ -607,7 +675,10 @@ def argument(input: Tensor, dim: Any, keepdim: bool, extreme: Any, call: str) ->
     with grad_mode.no_grad():
         input = input.detach()
         if not numel(input._shape) and (dim is None or input._shape[normalize_dim(dim, input.ndim, call)] == 0):
-            raise IndexShapeError(f"{call}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.")
+            raise IndexShapeError(
+                f"{call}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
+                "the 'dim' argument."
+            )
         if input.dtype is dtypes.bool_:
             input = input.to(dtypes.uint8)
         dims = tuple(range(input.ndim)) if dim is None else (normalize_dim(dim, input.ndim, call),)
@@ -666,7 +737,9 @@ def extreme(input: Tensor, dim: Any, keepdim: bool, reduction: Any, pairwise: st
 
 
 @method
-def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None, axis: Any = None, other: Any = None) -> Any:
+def max(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None, axis: Any = None, other: Any = None
+) -> Any:
     """The largest element of all; or with `dim`, the pair (values, indices) along it; or with another tensor, `maximum`.
 
     >>> import webtorch
@@ -677,7 +750,9 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = Non
 
 
 @method
-def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None, axis: Any = None, other: Any = None) -> Any:
+def min(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None, axis: Any = None, other: Any = None
+) -> Any:
     """The smallest element of all; or with `dim`, the pair (values, indices) along it; or with another tensor, `minimum`.
 
     >>> import webtorch
@@ -698,7 +773,9 @@ def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> tuple[T
 
 
 @method
-def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Tensor | None = None, dtype: Any = None) -> Tensor:
+def norm(
+    input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Tensor | None = None, dtype: Any = None
+) -> Tensor:
     """The p-norm of the elements over `dim` (all by default): sum(|x|^p)^(1/p); inf, -inf and 0 as limits; "fro" is p=2.
 
     >>> import webtorch
@@ -807,7 +884,10 @@ def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
     check_dims("dot", input, 1, "input")
     check_dims("dot", tensor, 1, "tensor")
     if input._shape != tensor._shape:
-        raise ShapeError(f"dot: inconsistent tensor size, expected tensor {list(input._shape)} and src {list(tensor._shape)} to have the same number of elements")
+        raise ShapeError(
+            f"dot: inconsistent tensor size, expected tensor {list(input._shape)} and src {list(tensor._shape)} to have the "
+            "same number of elements"
+        )
     result = contract(input, tensor, (0, 0, 1, 0))
     return result if out is None else store_out("dot", result, out)
 
@@ -850,7 +930,9 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
         if not isinstance(value, Tensor):
             raise TypeError(f"matmul({describe(input, other)}): expected Tensors, got {type(value).__name__}")
     if not input._shape or not other._shape:
-        raise ShapeError(f"matmul: both arguments to matmul need to be at least 1D, but they are {input.ndim}D and {other.ndim}D")
+        raise ShapeError(
+            f"matmul: both arguments to matmul need to be at least 1D, but they are {input.ndim}D and {other.ndim}D"
+        )
     ka = input._shape[-1]
     kb = other._shape[-2] if other.ndim > 1 else other._shape[0]
     if ka != kb:
@@ -872,7 +954,9 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
                 f"{list(other._shape[:-2])} do not broadcast",
             ) from None
         result = contract(
-            input.expand((*batch, *input._shape[-2:])), other.expand((*batch, *other._shape[-2:])), (len(batch), 1, 1, 1)
+            input.expand((*batch, *input._shape[-2:])),
+            other.expand((*batch, *other._shape[-2:])),
+            (len(batch), 1, 1, 1),
         )
     return result if out is None else store_out("matmul", result, out)
 
@@ -880,7 +964,9 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
 def scaled_sum(input: Tensor, product: Tensor, beta: Any, alpha: Any, out: Tensor | None, call: str) -> Tensor:
     """beta * input + alpha * product; with beta = 0 the input is ignored, NaN and all."""
     if not product.dtype.is_floating_point and (isinstance(alpha, float) or isinstance(beta, float)):
-        raise DTypeError(f"{call}: For integral input tensors, argument alpha and beta must not be floating point numbers.")
+        raise DTypeError(
+            f"{call}: For integral input tensors, argument alpha and beta must not be floating point numbers."
+        )
     if alpha != 1:
         product = product * alpha
     if beta != 0:
@@ -889,7 +975,9 @@ def scaled_sum(input: Tensor, product: Tensor, beta: Any, alpha: Any, out: Tenso
 
 
 @method
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+def addmm(
+    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None
+) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2).
 
     >>> import webtorch
@@ -901,7 +989,9 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
 
 
 @method
-def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+def addmv(
+    input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None
+) -> Tensor:
     """beta * input + alpha * (mat @ vec).
 
     >>> import webtorch
@@ -912,7 +1002,9 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
 
 
 @method
-def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+def addr(
+    input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None
+) -> Tensor:
     """beta * input + alpha * outer(vec1, vec2).
 
     >>> import webtorch
@@ -924,7 +1016,9 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
 
 
 @method
-def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+def baddbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None
+) -> Tensor:
     """beta * input + alpha * bmm(batch1, batch2).
 
     >>> import webtorch
@@ -935,7 +1029,9 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alp
 
 
 @method
-def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+def addbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None
+) -> Tensor:
     """beta * input + alpha * the sum over the batch of bmm(batch1, batch2).
 
     >>> import webtorch
@@ -967,7 +1063,8 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
         for first in range(count - length + 1):
             last = first + length - 1
             cost[first][last], cut[first][last] = builtins.min(
-                (cost[first][k] + cost[k + 1][last] + sizes[first] * sizes[k + 1] * sizes[last + 1], k) for k in range(first, last)
+                (cost[first][k] + cost[k + 1][last] + sizes[first] * sizes[k + 1] * sizes[last + 1], k)
+                for k in range(first, last)
             )
 
     def product(first: int, last: int) -> Tensor:
@@ -977,7 +1074,6 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
         return mm(product(first, middle), product(middle + 1, last))
 
     return product(0, count - 1)
-
 
 
 def kron(input: Tensor, other: Tensor) -> Tensor:
@@ -996,7 +1092,6 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return (left * right).reshape(tuple(x * y for x, y in zip(a, b, strict=True)))
 
 
-
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) -> Tensor:
     """The sum of products over the last `dims` dimensions of `a` and the first of `b`, or over the pairs listed in `dims`.
 
@@ -1006,10 +1101,15 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
     """
     if isinstance(dims, int):
         if dims < 0 or dims > builtins.min(a.ndim, b.ndim):
-            raise ShapeError(f"tensordot(dims={dims}) of shapes {list(a._shape)} and {list(b._shape)}: dims must be between 0 and the smaller ndim")
+            raise ShapeError(
+                f"tensordot(dims={dims}) of shapes {list(a._shape)} and {list(b._shape)}: dims must be between 0 and the "
+                "smaller ndim"
+            )
         left, right = tuple(range(a.ndim - dims, a.ndim)), tuple(range(dims))
     else:
-        left, right = (normalize_dims(part, tensor.ndim, "tensordot") for part, tensor in zip(dims, (a, b), strict=True))
+        left, right = (
+            normalize_dims(part, tensor.ndim, "tensordot") for part, tensor in zip(dims, (a, b), strict=True)
+        )
     if [a._shape[d] for d in left] != [b._shape[d] for d in right]:
         raise ShapeError(
             f"tensordot(dims={dims}): contracted dimensions need to match, but got {[a._shape[d] for d in left]} of the first and "
@@ -1050,8 +1150,11 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     if not input.dtype.is_floating_point:
         if not rtol and not atol:
             return input == other
-        input, other = input.to(dtypes.float64 if input.device.type == "cpu" else dtypes.float32), other.to(dtypes.float64 if input.device.type == "cpu" else dtypes.float32)
-    close = (input == other) | (((input - other).abs() <= atol + rtol * other.abs()) & other.isfinite() & input.isfinite())
+        wide = dtypes.float64 if input.device.type == "cpu" else dtypes.float32
+        input, other = input.to(wide), other.to(wide)
+    close = (input == other) | (
+        ((input - other).abs() <= atol + rtol * other.abs()) & other.isfinite() & input.isfinite()
+    )
     return close | (input.isnan() & other.isnan()) if equal_nan else close
 
 
@@ -1099,7 +1202,9 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     inplace.check_target(self, "fill_")
     if isinstance(value, Tensor):
         if value._shape:
-            raise ShapeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+            raise ShapeError(
+                f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+            )
         value = value.to(device=self.device, dtype=self.dtype).expand(self._shape)
     else:
         value = creation.full(self._shape, value, dtype=self.dtype, device=self.device)
@@ -1157,7 +1262,9 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     """
     dim = normalize_dim(dim, input.ndim, "glu")
     if input._shape[dim] % 2:
-        raise ShapeError(f"glu(dim={dim}): Halving dimension must be even, but dimension {dim} is size {input._shape[dim]}")
+        raise ShapeError(
+            f"glu(dim={dim}): Halving dimension must be even, but dimension {dim} is size {input._shape[dim]}"
+        )
     first, second = chunk(input, 2, dim)
     return first * second.sigmoid()
 

@@ -79,11 +79,17 @@ def choose_stored(order: list[Node], wanted: set[int], limits: Limits) -> set[in
     reads: dict[int, dict[int, int]] = {}  # buffers an expansion reads, with how many bindings each takes
     room = limits.max_storage_buffers
     for node in order:
-        total, leaves = node.op.weight, {}
+        total = node.op.weight
+        leaves: dict[int, int] = {}
         arguments = [argument for argument in node.args if isinstance(argument, Operand)]
         for argument in arguments:
             source = argument.node
-            if source.buffer is None and id(source) not in stored and node.size > source.size and weight[id(source)] > CHEAP:
+            if (
+                source.buffer is None
+                and id(source) not in stored
+                and node.size > source.size
+                and weight[id(source)] > CHEAP
+            ):
                 stored.add(id(source))  # read through a broadcast: computed once, not once per reader
             total += add_argument(source, stored, weight, reads, leaves, limits)
         # Too many ops or buffers for one kernel: store the heaviest arguments until it fits.
@@ -154,9 +160,7 @@ def place(order: list[Node], stored: set[int], wanted: set[int], limits: Limits)
             if group_of[id(source)] is not group or group.core is node:
                 outside.add(id(source))
     for group in groups:
-        group.outputs = [
-            node for node in group.members if id(node) in wanted or id(node) in outside or node.is_live()
-        ]
+        group.outputs = [node for node in group.members if id(node) in wanted or id(node) in outside or node.is_live()]
     return groups
 
 

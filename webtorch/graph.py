@@ -47,7 +47,19 @@ class Scalar:
 class Node:
     """One value: `op(*args, **attributes)`, flat and contiguous, with the shape that its op gave it."""
 
-    __slots__ = ("__weakref__", "args", "attributes", "buffer", "device", "dtype", "op", "shape", "size", "storage", "where")
+    __slots__ = (
+        "__weakref__",
+        "args",
+        "attributes",
+        "buffer",
+        "device",
+        "dtype",
+        "op",
+        "shape",
+        "size",
+        "storage",
+        "where",
+    )
 
     def __init__(self, op, args: tuple, attributes: dict, shape: tuple[int, ...], dtype, device) -> None:
         self.op = op
@@ -57,9 +69,9 @@ class Node:
         self.size = numel(shape)
         self.dtype = dtype
         self.device = device
-        self.buffer = None
+        self.buffer: Any = None
         self.storage: weakref.ref[Storage] | None = None
-        self.where = None
+        self.where: str | None = None
 
     @property
     def nbytes(self) -> int:

@@ -45,7 +45,9 @@ def checked(index: Tensor, size: int, dim: int, call: str, wrap: bool = True) ->
     raised when a value is next read.
     """
     if index.dtype.kind not in ("int", "uint"):
-        raise DTypeError(f"{call}: tensors used as indices must be integer or bool tensors, not {index.dtype}; convert with .long()")
+        raise DTypeError(
+            f"{call}: tensors used as indices must be integer or bool tensors, not {index.dtype}; convert with .long()"
+        )
     index = index.detach()
     low = -size if wrap else 0
     if index.device.type == "cpu":
@@ -102,10 +104,6 @@ class Plan:
 
     def __init__(self, x: Tensor, index: Any, call: str) -> None:
         items = list(index) if isinstance(index, tuple) else [index]
-        if isinstance(index, list) and any(isinstance(item, (slice, type(None), type(Ellipsis), list, tuple, Tensor)) for item in index) and not all(
-            isinstance(item, (list, tuple)) for item in index
-        ):
-            items = list(index)
         used = sum(self.consumes(item) for item in items)
         if used > x.ndim:
             raise coded_error(
@@ -250,7 +248,8 @@ def describe_index(index: Any) -> str:
     words = []
     for item in items:
         if isinstance(item, slice):
-            words.append(":".join("" if part is None else str(part) for part in (item.start, item.stop)) + (f":{item.step}" if item.step else ""))
+            ends = ":".join("" if part is None else str(part) for part in (item.start, item.stop))
+            words.append(ends + (f":{item.step}" if item.step else ""))
         elif isinstance(item, Tensor):
             words.append(f"{item.dtype.name}{list(item._shape)}")
         elif item is Ellipsis:
@@ -272,10 +271,14 @@ def __setitem__(self: Tensor, index: Any, value: Any) -> None:
         inplace.assign(target, fitted(value, target, plan.call), "__setitem__")
         return
     if plan.mask is not None and value.numel() == 1:
-        mask = plan.mask.reshape((1,) * plan.mask_dim + plan.mask._shape + (1,) * (target.ndim - plan.mask_dim - plan.mask.ndim))
+        mask = plan.mask.reshape(
+            (1,) * plan.mask_dim + plan.mask._shape + (1,) * (target.ndim - plan.mask_dim - plan.mask.ndim)
+        )
         from .ops.binary import where
 
-        inplace.assign(target, where(mask, value.reshape(()).to(device=target.device, dtype=target.dtype), target), "__setitem__")
+        inplace.assign(
+            target, where(mask, value.reshape(()).to(device=target.device, dtype=target.dtype), target), "__setitem__"
+        )
         return
     indices, dims, shape = plan.resolve()
     order = plan.place(dims, shape)
@@ -320,17 +323,22 @@ def fitted(value: Tensor, target: Tensor, call: str) -> Tensor:
 
 def same_device(x: Tensor, index: Tensor, call: str) -> None:
     if index.device != x.device:
-        raise DeviceError(f"{call}: expected all tensors to be on the same device, but found {x.device} and {index.device}")
+        raise DeviceError(
+            f"{call}: expected all tensors to be on the same device, but found {x.device} and {index.device}"
+        )
 
 
-def positions_of(index: Tensor, shape: tuple[int, ...], dim: int, size: int, call: str) -> tuple[list[Tensor], tuple[int, ...]]:
+def positions_of(
+    index: Tensor, shape: tuple[int, ...], dim: int, size: int, call: str
+) -> tuple[list[Tensor], tuple[int, ...]]:
     """One index per dimension for `gather` and `scatter`: the given one for `dim`, the own position for the others."""
     indices = []
     for other in range(index.ndim):
         if other == dim:
             indices.append(checked(index, size, dim, call, wrap=False))
         else:
-            ramp = creation.ramp_tensor(index._shape[other], 0, 1, dtypes.int64 if index.device.type == "cpu" else dtypes.int32, index.device)
+            kind = dtypes.int64 if index.device.type == "cpu" else dtypes.int32
+            ramp = creation.ramp_tensor(index._shape[other], 0, 1, kind, index.device)
             indices.append(ramp.reshape((1,) * other + (-1,) + (1,) * (index.ndim - other - 1)).expand(index._shape))
     return indices, tuple(range(index.ndim))
 
@@ -342,12 +350,15 @@ def check_gather_shapes(x: Tensor, dim: int, index: Tensor, call: str, source: T
     if index.dtype not in (dtypes.int64, dtypes.int32):
         raise DTypeError(f"{call}: Expected dtype int64 for index, got {index.dtype}; convert with .long()")
     if index.ndim != x.ndim:
-        raise ShapeError(f"{call}: Index tensor must have the same number of dimensions as input tensor ({index.ndim} and {x.ndim})")
+        raise ShapeError(
+            f"{call}: Index tensor must have the same number of dimensions as input tensor ({index.ndim} and {x.ndim})"
+        )
     for other, size in enumerate(index._shape):
         if other != dim and size > x._shape[other] or source is not None and size > source._shape[other]:
             raise ShapeError(
                 f"{call}: Size does not match at dimension {other}: expected index {list(index._shape)} to be smaller than self "
-                f"{list(x._shape)} apart from dimension {dim}" + (f" and than src {list(source._shape)}" if source is not None else "")
+                f"{list(x._shape)} apart from dimension {dim}"
+                + (f" and than src {list(source._shape)}" if source is not None else "")
             )
     return dim
 
@@ -378,7 +389,9 @@ def scattered(input: Tensor, dim: int, index: Tensor, src: Any, accumulate: bool
     if not isinstance(src, Tensor):
         src = creation.full(index._shape, src, dtype=input.dtype, device=input.device)
     elif src.dtype is not input.dtype:
-        raise DTypeError(f"{call}: Expected self.dtype to be equal to src.dtype, got {input.dtype} and {src.dtype}; convert one")
+        raise DTypeError(
+            f"{call}: Expected self.dtype to be equal to src.dtype, got {input.dtype} and {src.dtype}; convert one"
+        )
     if not input._shape:
         return scattered(input.reshape((1,)), 0, index.reshape((-1,)), src.reshape((-1,)), accumulate, call).reshape(())
     dim = check_gather_shapes(input, dim, index, call, src)
@@ -390,7 +403,9 @@ def scattered(input: Tensor, dim: int, index: Tensor, src: Any, accumulate: bool
 
 
 @method
-def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> Tensor:
     """A copy of `input` with self[index[i][j]][j] = src[i][j] for dim 0, and so on; `src` may be a number.
 
     >>> import webtorch
@@ -485,7 +500,9 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     dim = normalize_dim(dim, input.ndim, "index_fill")
     shape = (*input._shape[:dim], index.numel(), *input._shape[dim + 1 :])
     value = value.item() if isinstance(value, Tensor) else value
-    return index_written(input, dim, index, creation.full(shape, value, dtype=input.dtype, device=input.device), False, "index_fill")
+    return index_written(
+        input, dim, index, creation.full(shape, value, dtype=input.dtype, device=input.device), False, "index_fill"
+    )
 
 
 @method
@@ -520,10 +537,14 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     from .ops.binary import where
 
     if mask.dtype is not dtypes.bool_:
-        raise DTypeError(f"masked_fill: only supports boolean masks, but got mask with dtype {mask.dtype}; use mask.bool()")
+        raise DTypeError(
+            f"masked_fill: only supports boolean masks, but got mask with dtype {mask.dtype}; use mask.bool()"
+        )
     if isinstance(value, Tensor):
         if value._shape:
-            raise ShapeError(f"masked_fill: only supports a 0-dimensional value tensor, but got shape {list(value._shape)}")
+            raise ShapeError(
+                f"masked_fill: only supports a 0-dimensional value tensor, but got shape {list(value._shape)}"
+            )
         value = value.to(device=input.device, dtype=input.dtype)
     else:
         value = creation.full((), value, dtype=input.dtype, device=input.device)
@@ -580,7 +601,9 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     dim = normalize_dim(dim, input.ndim, "take_along_dim")
     index = indices
     shape = broadcast_shapes(
-        (*input._shape[:dim], 1, *input._shape[dim + 1 :]), (*index._shape[:dim], 1, *index._shape[dim + 1 :]), call="take_along_dim"
+        (*input._shape[:dim], 1, *input._shape[dim + 1 :]),
+        (*index._shape[:dim], 1, *index._shape[dim + 1 :]),
+        call="take_along_dim",
     )
     input = input.expand((*shape[:dim], input._shape[dim], *shape[dim + 1 :]))
     index = index.expand((*shape[:dim], index._shape[dim], *shape[dim + 1 :]))

@@ -178,7 +178,13 @@ def compare(node: Node, expected: np.ndarray, device, source: str) -> None:
     got = device.read(node.buffer, node.nbytes).view(node.dtype.numpy)
     if node.dtype.is_floating_point:
         scale = float(np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected)))
-        good = np.allclose(got, expected, rtol=1e-2 if node.dtype.itemsize == 2 else 1e-3, atol=1e-4 * max(scale, 1e-30), equal_nan=True)
+        good = np.allclose(
+            got,
+            expected,
+            rtol=1e-2 if node.dtype.itemsize == 2 else 1e-3,
+            atol=1e-4 * max(scale, 1e-30),
+            equal_nan=True,
+        )
     else:
         good = np.array_equal(got, expected)
     if not good:

@@ -6,6 +6,7 @@ cpu, every GPU and every machine draw the same numbers, in any order of executio
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import _counter_random as counter
-from . import creation, dtypes, engine, graph
+from . import creation, dtypes, graph
 from .creation import finish, leaf, resolve, sizes_of
 from .devices import device as Device
 from .dtypes import dtype as DType
@@ -69,7 +70,10 @@ class Generator:
     def set_state(self, state: Tensor) -> Generator:
         """Go back to a state that `get_state` gave."""
         if state._shape != (2,) or state.dtype is not dtypes.int64:
-            raise ShapeError(f"set_state: expected the int64 tensor of 2 elements that get_state gives, got {state.dtype}{list(state._shape)}")
+            raise ShapeError(
+                f"set_state: expected the int64 tensor of 2 elements that get_state gives, got {state.dtype} of shape "
+                f"{list(state._shape)}"
+            )
         seed, drawn = (int(word) for word in state.numpy().view(np.uint64))
         with self._lock:
             self._seed, self._drawn = seed, drawn
@@ -154,7 +158,10 @@ def words(node: graph.Node) -> tuple[np.ndarray, np.ndarray]:
     attributes = node.attributes
     index = np.arange(node.size, dtype=np.uint64)
     return counter.threefry(
-        (index & 0xFFFFFFFF).astype(np.uint32), attributes["bits_number"], attributes["bits_key0"], attributes["bits_key1"]
+        (index & 0xFFFFFFFF).astype(np.uint32),
+        attributes["bits_number"],
+        attributes["bits_key0"],
+        attributes["bits_key1"],
     )
 
 
@@ -180,7 +187,7 @@ segment_row = Elementwise("_normal_segment", numpy=lambda x: counter.normal_segm
 class Normal(Elementwise):
     """The normal number that 32 random bits and their row of the table stand for."""
 
-    def __call__(self, bits: Tensor, rows: list[Tensor]) -> Tensor:
+    def of(self, bits: Tensor, rows: list[Tensor]) -> Tensor:
         args = (bits._operand(), *(row._operand() for row in rows))
         return from_node(graph.record(self, args, {}, bits._shape, dtypes.float32, bits.device))
 
@@ -237,9 +244,9 @@ def uniform(shape: tuple[int, ...], device: Device, generator: Generator | None 
 def standard_normal(shape: tuple[int, ...], device: Device, generator: Generator | None = None) -> Tensor:
     bits = draw(bits_row, shape, dtypes.int32, device, generator)
     if device.type == "cpu":
-        return normal_row(bits, [])
+        return normal_row.of(bits, [])
     segment = segment_row(bits)
-    return normal_row(bits, [take(column, [segment], (0,)) for column in normal_tables(device)])
+    return normal_row.of(bits, [take(column, [segment], (0,)) for column in normal_tables(device)])
 
 
 def floating(dtype: Any, call: str) -> DType:
@@ -272,7 +279,9 @@ def rand(
     webtorch.Size([2, 3])
     """
     chosen = floating(dtype, "rand")
-    return stored("rand", uniform(shape_of(sizes, size, "rand"), resolve(device), generator).to(chosen), out, requires_grad)
+    return stored(
+        "rand", uniform(shape_of(sizes, size, "rand"), resolve(device), generator).to(chosen), out, requires_grad
+    )
 
 
 def randn(
@@ -286,27 +295,58 @@ def randn(
     webtorch.Size([2, 3])
     """
     chosen = floating(dtype, "randn")
-    return stored("randn", standard_normal(shape_of(sizes, size, "randn"), resolve(device), generator).to(chosen), out, requires_grad)
+    return stored(
+        "randn",
+        standard_normal(shape_of(sizes, size, "randn"), resolve(device), generator).to(chosen),
+        out,
+        requires_grad,
+    )
 
 
-def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Generator | None = None) -> Tensor:
+def rand_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+) -> Tensor:
     """`rand` with the shape, dtype and device of `input`.
 
     >>> import webtorch
     >>> webtorch.rand_like(webtorch.zeros(2)).shape
     webtorch.Size([2])
     """
-    return rand(input._shape, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad, generator=generator)
+    return rand(
+        input._shape,
+        dtype=dtype or input.dtype,
+        device=device or input.device,
+        requires_grad=requires_grad,
+        generator=generator,
+    )
 
 
-def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Generator | None = None) -> Tensor:
+def randn_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+) -> Tensor:
     """`randn` with the shape, dtype and device of `input`.
 
     >>> import webtorch
     >>> webtorch.randn_like(webtorch.zeros(2)).shape
     webtorch.Size([2])
     """
-    return randn(input._shape, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad, generator=generator)
+    return randn(
+        input._shape,
+        dtype=dtype or input.dtype,
+        device=device or input.device,
+        requires_grad=requires_grad,
+        generator=generator,
+    )
 
 
 def randint(
@@ -325,20 +365,26 @@ def randint(
     shape = sizes_of((size,), None, "randint")
     span = high - low
     if span <= 0:
-        raise RuntimeError(f"randint({low}, {high}): random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+        raise RuntimeError(
+            f"randint({low}, {high}): random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
+        )
     chosen = dtypes.as_dtype(dtype) if dtype is not None else dtypes.int64
     where = resolve(device)
     if span <= 1 << 32 and -(1 << 31) <= low and high <= 1 << 31:
         bits = draw(bits_row, shape, dtypes.int32, where, generator)
         offset = bounded_row(bits, bits_bound=span - (1 << 32) if span >= 1 << 31 else span) if span < 1 << 32 else bits
-        result = offset.to(chosen) if low == 0 and span < 1 << 31 else (offset + low if span < 1 << 32 else bits).to(chosen)
+        result = (
+            offset.to(chosen) if low == 0 and span < 1 << 31 else (offset + low if span < 1 << 32 else bits).to(chosen)
+        )
     else:  # two words per number; wide ranges are rare, so they are made on the host
         key0, key1, number = (generator or default_generator).draw()
         index = np.arange(int(np.prod(shape, dtype=np.int64)), dtype=np.uint32)
         first, second = counter.threefry(index, number, key0, key1)
         if span > 1 << 63:
             raise RuntimeError(f"randint({low}, {high}): the range must not be wider than 2**63")
-        values = counter.bounded64_from_bits(first, second, span).astype(np.uint64) + np.uint64(low & 0xFFFFFFFFFFFFFFFF)
+        values = counter.bounded64_from_bits(first, second, span).astype(np.uint64) + np.uint64(
+            low & 0xFFFFFFFFFFFFFFFF
+        )
         result = leaf(values.view(np.int64).reshape(shape), where).to(chosen)
     return stored("randint", result, out, requires_grad)
 
@@ -373,7 +419,15 @@ def randperm(
     return stored("randperm", leaf(order.astype(chosen.numpy), resolve(device)), out, requires_grad)
 
 
-def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
+def normal(
+    mean: Any,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+) -> Tensor:
     """Normal random numbers with the given mean and standard deviation: numbers with `size`, or tensors.
 
     >>> import webtorch
@@ -402,24 +456,54 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     return (rand(input._shape, device=input.device, generator=generator) < probability).to(input.dtype)
 
 
-def in_place(name: str, values):
-    def method(self: Tensor, *args: Any, generator: Generator | None = None, **given: Any) -> Tensor:
+# ---- in-place forms -------------------------------------------------------------------------------------------------
+
+
+def in_place(values):
+    """Make `values(self, ...)` the method `name_` that writes what it gives into the tensor."""
+    name = values.__name__
+
+    @functools.wraps(values)
+    def method(self: Tensor, *args: Any, **given: Any) -> Tensor:
         from .autograd import inplace
 
         inplace.check_target(self, name)
-        return inplace.assign(self, values(self, *args, generator=generator, **given).to(self.dtype), name)
+        return inplace.assign(self, values(self, *args, **given).to(self.dtype), name)
 
-    method.__name__ = method.__qualname__ = name
     setattr(Tensor, name, method)
+    return method
 
 
-def _uniform(self: Tensor, generator: Generator | None, **bounds: float) -> Tensor:
-    low, high = bounds.get("from", 0.0), bounds.get("to", 1.0)
-    return uniform(self._shape, self.device, generator) * (high - low) + low
+@in_place
+def uniform_(
+    self: Tensor, low: float = 0.0, to: float = 1.0, generator: Generator | None = None, **given: float
+) -> Tensor:
+    """Uniform random numbers in [low, to); `low` is called `from`, a Python keyword, in PyTorch: `uniform_(0, 2)`."""
+    low = given.get("from", low)
+    return uniform(self._shape, self.device, generator) * (to - low) + low
 
 
-# `from` is a Python keyword: `uniform_(a, b)` by position, `to=` by name.
-in_place("uniform_", lambda self, low=0.0, to=1.0, generator=None, **given: _uniform(self, generator, **{"from": given.get("from", low), "to": to}))
-in_place("normal_", lambda self, mean=0.0, std=1.0, generator=None: standard_normal(self._shape, self.device, generator) * std + mean)
-in_place("bernoulli_", lambda self, p=0.5, generator=None: (uniform(self._shape, self.device, generator) < p))
-in_place("random_", lambda self, low=0, high=None, generator=None: randint(*((0, low) if high is None else (low, high)), self._shape, device=self.device, generator=generator) if (low or high) else randint(0, 1 << 24 if self.dtype.is_floating_point else dtypes.iinfo(self.dtype).max, self._shape, device=self.device, generator=generator))
+@in_place
+def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Normal random numbers."""
+    return standard_normal(self._shape, self.device, generator) * std + mean
+
+
+@in_place
+def bernoulli_(self: Tensor, p: Any = 0.5, generator: Generator | None = None) -> Tensor:
+    """1 with probability `p`, else 0."""
+    return uniform(self._shape, self.device, generator) < p
+
+
+@in_place
+def random_(self: Tensor, low: int = 0, to: int | None = None, generator: Generator | None = None) -> Tensor:
+    """Random integers in [low, to); `random_(to)` starts at 0, `random_()` draws all the dtype holds exactly."""
+    if to is None and low:
+        low, to = 0, low
+    if to is None:
+        to = (
+            1 << {2: 11, 4: 24, 8: 53}[self.dtype.itemsize]
+            if self.dtype.is_floating_point
+            else dtypes.iinfo(self.dtype).max
+        )
+    return randint(low, to, self._shape, device=self.device, generator=generator)

@@ -13,8 +13,8 @@ from ..grad_mode import (
 from . import graph, tensor_methods
 from .engine import backward, grad
 from .function import Function, FunctionCtx, once_differentiable
-from .graph import Node
 from .gradcheck import gradcheck, gradgradcheck
+from .graph import Node
 
 __all__ = [
     "Function", "FunctionCtx", "Node", "backward", "enable_grad", "grad", "grad_mode", "gradcheck", "gradgradcheck", "graph",

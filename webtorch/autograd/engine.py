@@ -20,7 +20,9 @@ def start_gradients(tensors: tuple, gradients: Any, call: str) -> list:
     """The gradients that the pass starts from: ones for scalars, else what was given, checked."""
     given = (None,) * len(tensors) if gradients is None else as_tuple(gradients)
     if len(given) != len(tensors):
-        raise RuntimeError(f"{call}: got {len(tensors)} tensors and {len(given)} gradients; give one gradient per tensor")
+        raise RuntimeError(
+            f"{call}: got {len(tensors)} tensors and {len(given)} gradients; give one gradient per tensor"
+        )
     starts = []
     for number, (tensor, gradient) in enumerate(zip(tensors, given, strict=True)):
         if not tensor.requires_grad:
@@ -96,7 +98,9 @@ def grad(
     """
     outputs, inputs = as_tuple(outputs), as_tuple(inputs)
     if materialize_grads and allow_unused is False:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     if is_grads_batched:
         return batched_grad(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
     for number, tensor in enumerate(inputs):
@@ -132,12 +136,24 @@ def batched_grad(outputs, inputs, grad_outputs, retain_graph, create_graph, allo
         last = number == count - 1
         keep = True if not last else (create_graph if retain_graph is None else retain_graph)
         rows.append(
-            grad(outputs, inputs, tuple(batch[number] for batch in batches), keep, create_graph, True, allow_unused, False, materialize_grads)
+            grad(
+                outputs,
+                inputs,
+                tuple(batch[number] for batch in batches),
+                keep,
+                create_graph,
+                True,
+                allow_unused,
+                False,
+                materialize_grads,
+            )
         )
     return tuple(None if column[0] is None else stack(list(column)) for column in zip(*rows, strict=True))
 
 
-def run(tensors: Sequence[Tensor], starts: list, keep: bool, create_graph: bool, inputs: tuple | None, accumulate: bool) -> list:
+def run(
+    tensors: Sequence[Tensor], starts: list, keep: bool, create_graph: bool, inputs: tuple | None, accumulate: bool
+) -> list:
     """Push `starts` through the graph. Returns the gradients of `inputs` unless they are accumulated."""
     roots = [edge(tensor) for tensor in tensors]
     wanted: dict[tuple[int, int], list[int]] = {}  # (node, output) -> positions in inputs
@@ -146,12 +162,18 @@ def run(tensors: Sequence[Tensor], starts: list, keep: bool, create_graph: bool,
         for number, tensor in enumerate(inputs):
             node, output = edge(tensor) if tensor.requires_grad else (accumulator(tensor), 0)
             wanted.setdefault((id(node), output), []).append(number)
-    dependencies, useful = survey([root[0] for root in roots], {key[0] for key in wanted} if inputs is not None else None)
+    dependencies, useful = survey(
+        [root[0] for root in roots], {key[0] for key in wanted} if inputs is not None else None
+    )
     buffers: dict[int, list] = {}
     nodes: dict[int, Node] = {}
     for (node, output), gradient in zip(roots, starts, strict=True):
         deposit(buffers, nodes, node, output, gradient)
-    ready = [(-node.sequence, id(node)) for node in {id(node): node for node, _ in roots}.values() if not dependencies.get(id(node))]
+    ready = [
+        (-node.sequence, id(node))
+        for node in {id(node): node for node, _ in roots}.values()
+        if not dependencies.get(id(node))
+    ]
     heapq.heapify(ready)
     with grad_mode.set_grad_enabled(create_graph):
         while ready:
@@ -216,7 +238,9 @@ def survey(roots: list[Node], wanted: set[int] | None) -> tuple[dict[int, int], 
         for node in order:  # inputs before the nodes that lead to them
             if id(node) in wanted and isinstance(node, AccumulateGrad):
                 useful.add(id(node))
-            if any(target is not None and (id(target[0]) in useful or id(target[0]) in wanted) for target in node.edges):
+            if any(
+                target is not None and (id(target[0]) in useful or id(target[0]) in wanted) for target in node.edges
+            ):
                 useful.add(id(node))
     return counts, useful
 

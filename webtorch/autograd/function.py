@@ -9,7 +9,7 @@ from typing import Any
 from .. import grad_mode
 from ..errors import ShapeError
 from ..tensor import Tensor
-from .graph import FREED, Node, SavedTensor, edge
+from .graph import FREED, Node, SavedTensor, edge, fit
 
 
 class FunctionCtx:
@@ -48,7 +48,7 @@ class FunctionCtx:
 class FunctionNode(Node):
     """The recorded call of a Function."""
 
-    def __init__(self, function: type, edges: tuple) -> None:
+    def __init__(self, function: type[Function], edges: tuple) -> None:
         super().__init__(edges)
         self.function = function
         self.saved: list | None = []
@@ -85,24 +85,22 @@ class FunctionNode(Node):
                 f"function {self.name()} returned an incorrect number of gradients (expected {count}, got {len(results)}); "
                 "backward must return one gradient (or None) per argument of forward"
             )
-        checked = []
+        checked: list[Tensor | None] = []
         for position, (result, described) in enumerate(zip(results, self.inputs, strict=True)):
             if result is None or described is None:
                 checked.append(None)
                 continue
             if not isinstance(result, Tensor):
-                raise TypeError(f"function {self.name()} returned a {type(result).__name__} at position {position}; expected a Tensor or None")
+                raise TypeError(
+                    f"function {self.name()} returned a {type(result).__name__} at position {position}; expected a Tensor or None"
+                )
             shape = described[0]
             if result._shape != shape:
-                from .graph import fit
-
-                try:
-                    result = fit(result, described) if result.expand(result._shape) is not None and broadcasts(shape, result._shape) else None
-                except RuntimeError:
-                    result = None
-                if result is None:
+                if broadcasts(shape, result._shape):
+                    result = fit(result, described)
+                else:
                     raise ShapeError(
-                        f"Function {self.name()} returned an invalid gradient at index {position} - got {list(results[position]._shape)} "
+                        f"Function {self.name()} returned an invalid gradient at index {position} - got {list(result._shape)} "
                         f"but expected shape compatible with {list(shape)}"
                     )
             elif result.dtype is not described[1] or result.device != described[2]:
@@ -149,7 +147,9 @@ class Function:
 
     @staticmethod
     def backward(ctx: FunctionCtx, *grad_outputs: Any) -> Any:
-        raise NotImplementedError("You must implement the backward function to use reverse-mode differentiation with this Function.")
+        raise NotImplementedError(
+            "You must implement the backward function to use reverse-mode differentiation with this Function."
+        )
 
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
@@ -160,7 +160,9 @@ class Function:
         node = FunctionNode(cls, edges)
         ctx = node.ctx = FunctionCtx(node)
         ctx.needs_input_grad = tuple(isinstance(value, Tensor) and value.requires_grad for value in args)
-        node.inputs = tuple((value._shape, value.dtype, value.device) if isinstance(value, Tensor) else None for value in args)
+        node.inputs = tuple(
+            (value._shape, value.dtype, value.device) if isinstance(value, Tensor) else None for value in args
+        )
         separate = "setup_context" in {name for base in cls.__mro__ for name in vars(base)}
         with grad_mode.no_grad():
             if separate:
@@ -179,7 +181,8 @@ class Function:
             plain = {id(value) for value in ctx._not_differentiable}
             node.output_count = len(outputs)
             node.outputs = [
-                (value._shape, value.dtype, value.device) if isinstance(value, Tensor) else ((), None, None) for value in outputs
+                (value._shape, value.dtype, value.device) if isinstance(value, Tensor) else ((), None, None)
+                for value in outputs
             ]
             for number, value in enumerate(outputs):
                 if isinstance(value, Tensor) and id(value) not in plain and value.dtype.is_floating_point:
@@ -188,7 +191,9 @@ class Function:
                     value._leaf_requires_grad = False
             made = {id(value): number for number, value in enumerate(outputs)}
             node.saved = [
-                SavedTensor(value, id(value) in made, made.get(id(value), position)) if isinstance(value, Tensor) else value
+                SavedTensor(value, id(value) in made, made.get(id(value), position))
+                if isinstance(value, Tensor)
+                else value
                 for position, value in enumerate(ctx._to_save)
             ]
         if isinstance(output, (tuple, list)):

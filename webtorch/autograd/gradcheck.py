@@ -40,7 +40,9 @@ def gradcheck(
     inputs = as_tuple(inputs)
     wanted = [position for position, value in enumerate(inputs) if isinstance(value, Tensor) and value.requires_grad]
     if not wanted:
-        raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.")
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
+        )
     generator = np.random.default_rng(seed)
     outputs = [value for value in as_tuple(func(*inputs)) if isinstance(value, Tensor) and value.requires_grad]
     if not outputs:
@@ -48,14 +50,17 @@ def gradcheck(
     from ..creation import tensor
 
     weights = [generator.standard_normal(value._shape) for value in outputs]
-    given = [tensor(weight, dtype=value.dtype, device=value.device) for weight, value in zip(weights, outputs, strict=True)]
+    given = [
+        tensor(weight, dtype=value.dtype, device=value.device) for weight, value in zip(weights, outputs, strict=True)
+    ]
     gradients = grad(outputs, [inputs[position] for position in wanted], given, allow_unused=True)
 
     def weighted(values: list) -> float:
         with grad_mode.no_grad():
             results = [value for value in as_tuple(func(*values)) if isinstance(value, Tensor)]
         floating = [value for value in results if value.dtype.is_floating_point][: len(weights)]
-        return float(sum((weight * value.detach().numpy().astype(np.float64)).sum() for weight, value in zip(weights, floating, strict=True)))
+        arrays = [value.detach().numpy().astype(np.float64) for value in floating]
+        return float(sum((weight * array).sum() for weight, array in zip(weights, arrays, strict=True)))
 
     for position, gradient in zip(wanted, gradients, strict=True):
         for _ in range(2):
@@ -67,7 +72,9 @@ def gradcheck(
                 values[position] = tensor(moved, dtype=inputs[position].dtype, device=inputs[position].device)
                 shifted.append(weighted(values))
             numeric = (shifted[0] - shifted[1]) / (2 * eps)
-            analytic = 0.0 if gradient is None else float((gradient.detach().numpy().astype(np.float64) * direction).sum())
+            analytic = (
+                0.0 if gradient is None else float((gradient.detach().numpy().astype(np.float64) * direction).sum())
+            )
             if not abs(numeric - analytic) <= atol * max(1.0, np.sqrt(direction.size)) + rtol * abs(numeric):
                 if not raise_exception:
                     return False
@@ -78,7 +85,16 @@ def gradcheck(
     return True
 
 
-def gradgradcheck(func: Callable, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3, raise_exception: bool = True, seed: int = 1) -> bool:
+def gradgradcheck(
+    func: Callable,
+    inputs: Any,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    seed: int = 1,
+) -> bool:
     """`gradcheck` of the gradients of `func`: its second derivatives.
 
     >>> import webtorch
@@ -92,15 +108,20 @@ def gradgradcheck(func: Callable, inputs: Any, *, eps: float = 1e-6, atol: float
     from ..creation import tensor
 
     generator = np.random.default_rng(seed)
-    given = [tensor(generator.standard_normal(value._shape), dtype=value.dtype, device=value.device) for value in outputs]
+    given = [
+        tensor(generator.standard_normal(value._shape), dtype=value.dtype, device=value.device) for value in outputs
+    ]
 
     def first(*values: Any) -> tuple:
         values = tuple(
-            value if position not in wanted or value.requires_grad else value.detach().requires_grad_() for position, value in enumerate(values)
+            value.detach().requires_grad_() if position in wanted and not value.requires_grad else value
+            for position, value in enumerate(values)
         )
         with grad_mode.enable_grad():
             results = [value for value in as_tuple(func(*values)) if isinstance(value, Tensor) and value.requires_grad]
-            found = grad(results, [values[position] for position in wanted], given, create_graph=True, allow_unused=True)
+            found = grad(
+                results, [values[position] for position in wanted], given, create_graph=True, allow_unused=True
+            )
         return tuple(value for value in found if value is not None)
 
     probe = first(*inputs)

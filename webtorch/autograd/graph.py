@@ -80,7 +80,12 @@ class SavedTensor:
             return tensor
         tensor = self.tensor
         if tensor._storage.version != self.version:
-            kind = tensor.dtype.name.replace("float32", "Float").replace("float64", "Double").replace("int64", "Long").capitalize()
+            kind = (
+                tensor.dtype.name.replace("float32", "Float")
+                .replace("float64", "Double")
+                .replace("int64", "Long")
+                .capitalize()
+            )
             raise RuntimeError(
                 "one of the variables needed for gradient computation has been modified by an inplace operation: "
                 f"[webtorch.{kind}Tensor {list(tensor._shape)}], which is {'output' if self.is_output else 'input'} "
@@ -213,7 +218,9 @@ class OpNode(Node):
         )
         self.op = op
         self.attributes = attributes
-        self.inputs = tuple((value._shape, value.dtype, value.device) if isinstance(value, Tensor) else None for value in inputs)
+        self.inputs = tuple(
+            (value._shape, value.dtype, value.device) if isinstance(value, Tensor) else None for value in inputs
+        )
         self.saved: dict[str, Any] | None = {}
         needed = frozenset().union(
             *(names for names, wanted in zip(op.rule_names, self.edges, strict=False) if wanted is not None)

@@ -6,7 +6,6 @@ A write through a view changes its base: the base's history becomes "the old bas
 
 from __future__ import annotations
 
-import warnings  # noqa: F401
 from typing import Any
 
 from .. import dtypes, grad_mode
@@ -30,7 +29,9 @@ def check_target(target: Tensor, call: str) -> None:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         if target._base is not None and target._base._leaf_requires_grad:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
-    if 0 in target._strides and any(size > 1 and stride == 0 for size, stride in zip(target._shape, target._strides, strict=True)):
+    if 0 in target._strides and any(
+        size > 1 and stride == 0 for size, stride in zip(target._shape, target._strides, strict=True)
+    ):
         raise RuntimeError(
             f"{call}: unsupported operation: more than one element of the written-to tensor refers to a single memory location "
             f"(shape {list(target._shape)}, strides {list(target._strides)}). Please clone() the tensor before performing the operation."
@@ -52,7 +53,9 @@ def assign(target: Tensor, result: Tensor, call: str) -> Tensor:
     if value.dtype is not target.dtype or value.device != target.device:
         value = value.to(device=target.device, dtype=target.dtype)
     history = edge(result)
-    rewrite = grad_mode.current().grad and not grad_mode.current().inference and (history is not None or target.requires_grad)
+    rewrite = (
+        grad_mode.current().grad and not grad_mode.current().inference and (history is not None or target.requires_grad)
+    )
     old = None
     if rewrite and target._base is not None:
         old = edge(target._base)
@@ -60,7 +63,7 @@ def assign(target: Tensor, result: Tensor, call: str) -> Tensor:
     if not rewrite:
         return target
     if target._base is None:
-        target._grad_fn = history[0] if history is not None else NoGradient()
+        target._grad_fn = history[0] if history is not None else NoGradient(())
         target._output_number = history[1] if history is not None else 0
     else:
         base = target._base
@@ -106,8 +109,8 @@ def refresh_view(view: Tensor) -> None:
     if base is None:
         return
     if base.requires_grad and grad_mode.current().grad is not None:
-        from .graph import OpNode
         from ..ops import TABLE
+        from .graph import OpNode
 
         alias = view_of(view._storage, view._shape, view._strides, view._offset)
         attributes = {

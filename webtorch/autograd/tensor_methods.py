@@ -12,7 +12,11 @@ from .graph import Hooks, RemovableHandle
 
 
 def backward(
-    self: Tensor, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+    self: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
 ) -> None:
     """Accumulate the gradient of this tensor into the leaves it depends on; see `webtorch.autograd.backward`.
 
@@ -59,7 +63,9 @@ def register_hook(self: Tensor, hook: Callable) -> RemovableHandle:
 def register_post_accumulate_grad_hook(self: Tensor, hook: Callable) -> RemovableHandle:
     """Call `hook(tensor)` after a gradient was accumulated into this leaf."""
     if not self.is_leaf or not self.requires_grad:
-        raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors, or those that don't require grad")
+        raise RuntimeError(
+            "post accumulate grad hooks cannot be registered on non-leaf tensors, or those that don't require grad"
+        )
     if self._post_accumulate_hooks is None:
         self._post_accumulate_hooks = Hooks()
     handle = RemovableHandle(self._post_accumulate_hooks)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from .. import dtypes, grad_mode, graph
+from .. import dtypes, graph
 from ..dtypes import dtype as DType
 from ..errors import DeviceError, DTypeError
+from ..grad_mode import current
 from ..shapes import numel
 from ..tensor import Tensor, from_node, view_of
 
@@ -72,7 +73,7 @@ class Op:
             setattr(Tensor, self.method_name, self)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        return self if instance is None else types.MethodType(self, instance)
+        return self if instance is None else types.MethodType(cast(Callable, self), instance)
 
     def __repr__(self) -> str:
         return f"<op webtorch.{self.name}>"
@@ -84,6 +85,9 @@ class Op:
     def stored_arguments(self, node: graph.Node) -> tuple:
         """The arguments that must have memory of their own instead of being expanded in this op's kernel."""
         return ()
+
+    def __call__(self, *args: Any, **given: Any) -> Any:
+        raise NotImplementedError(self.name)
 
     # What a kind must say, for eager evaluation and for code generation.
 
@@ -227,7 +231,7 @@ def view(tensor: Tensor, shape: tuple, strides: tuple, offset: int) -> Tensor:
 
 def tracks(*inputs: Any) -> bool:
     """True when autograd must record an op on these inputs."""
-    state = grad_mode.current()
+    state = current()
     if not state.grad or state.inference:
         return False
     return any(isinstance(value, Tensor) and value.requires_grad for value in inputs)

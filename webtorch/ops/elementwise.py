@@ -15,7 +15,19 @@ from ..dtypes import dtype as DType
 from ..errors import DTypeError
 from ..graph import Operand, Scalar
 from ..shapes import broadcast_shapes, broadcast_strides, contiguous_strides, numel
-from . import INPUT_NAMES, Op, Tensor, as_input, bring, cast_operand, common_device, describe, from_node, result_dtype, tracks
+from . import (
+    INPUT_NAMES,
+    Op,
+    Tensor,
+    as_input,
+    bring,
+    cast_operand,
+    common_device,
+    describe,
+    from_node,
+    result_dtype,
+    tracks,
+)
 
 # ---- dtype rules: from the promoted dtype of the inputs to (dtype computed in, dtype of the result) ------------------
 
@@ -118,10 +130,10 @@ class Elementwise(Op):
         result = self.apply(values, given)
         return result if out is None else store_out(self.name, result, out)
 
-    def bind(self, inputs: tuple, given: dict) -> tuple[tuple, dict]:
+    def bind(self, given_inputs: tuple, given: dict) -> tuple[tuple, dict]:
         """Positional scalars and PyTorch's keyword names for the inputs (`input`, `other` ...)."""
         given = dict(given)
-        inputs = list(inputs)
+        inputs = list(given_inputs)
         for name in ("input", "other", "self", "exponent", "end", "weight")[: 6 if len(inputs) < self.inputs else 0]:
             if name in given and len(inputs) < self.inputs and name not in self.scalars:
                 inputs.append(given.pop(name))
@@ -337,7 +349,8 @@ class Fill(Op):
         return np.broadcast_to(self.numpy(node), (node.size,)).reshape(node.shape)
 
     def emit(self, block, node: graph.Node, index: int) -> int:
-        values, names = [], {}
+        values: list[int] = []
+        names: dict[str, str] = {}
         for name, value in node.attributes.items():
             if f"{{{name}}}" in self.wgsl:
                 names[name] = f"{{{len(values)}}}"

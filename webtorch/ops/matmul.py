@@ -6,12 +6,10 @@ and k may stand for several dimensions: a convolution is a contraction over wind
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .. import codegen, dtypes, engine, graph
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError
 from ..graph import Operand
 from ..shapes import contiguous_strides, numel
 from . import Op, Tensor, cast_operand, common_device, describe, from_node, result_dtype, tracks
@@ -148,7 +146,7 @@ def gradient_b(g: Tensor, x: Tensor, groups: tuple) -> Tensor:
 contract = Contract("_contract", vjp=(gradient_a, gradient_b), public=False, grad_name="Mm")
 
 
-def inner_error(call: str, a: Tensor, b: Tensor, ka: int, kb: int) -> ShapeError:
+def inner_error(call: str, a: Tensor, b: Tensor, ka: int, kb: int) -> Exception:
     from ..errors import coded_error
 
     return coded_error(
@@ -158,4 +156,3 @@ def inner_error(call: str, a: Tensor, b: Tensor, ka: int, kb: int) -> ShapeError
     )
 
 
-__all__ = ["Any", "contract", "inner_error"]

@@ -187,17 +187,11 @@ def product_gradient(g: Tensor, x: Tensor, dims: tuple, keepdim: bool) -> Tensor
 
     zero = x == 0
     zeros = zero.sum(dims, keepdim=True)
-    others = prod(prod_safe := where(zero, 1.0, x), dims[0], keepdim=True) if len(dims) == 1 else reduce_all(prod, where(zero, 1.0, x), dims)
-    if len(dims) != 1:
-        prod_safe = where(zero, 1.0, x)
+    safe = where(zero, 1.0, x)
+    others = prod.reduce(safe, dims, True, x.dtype)
     single = (zeros == 1) & zero
-    product = where(zeros == 0, others / prod_safe, where(single, others, 0.0))
+    product = where(zeros == 0, others / safe, where(single, others, 0.0))
     return restore(g, x._shape, dims, keepdim) * product
-
-
-def reduce_all(op: Reduce, x: Tensor, dims: tuple) -> Tensor:
-    """Reduce over several dimensions for rows whose public call takes one."""
-    return op.reduce(x, dims, True, x.dtype)
 
 
 def lowest(dtype: DType):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import codegen, dtypes, engine, graph
-from ..errors import DTypeError, coded_error
+from ..errors import DTypeError
 from ..graph import Operand
 from ..shapes import normalize_dim, numel
 from . import Op, Tensor, cast_operand, from_node, tracks

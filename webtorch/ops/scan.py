@@ -55,9 +55,9 @@ class Scan(Op):
 
     def values(self, x: Tensor) -> Tensor:
         """The scan without autograd."""
-        from .. import grad_mode
+        from ..grad_mode import no_grad
 
-        with grad_mode.no_grad():
+        with no_grad():
             x = x.detach()
             device = x.device
             if device.type == "cpu" or x._shape[-1] <= MAX_SCAN or not x.numel():

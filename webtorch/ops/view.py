@@ -229,7 +229,9 @@ def bind_unfold(shape, dimension, size, step):
     dimension = normalize_dim(dimension, len(shape), "unfold")
     room = shape[dimension] if shape else 1
     if not 0 <= size <= room:
-        raise ShapeError(f"unfold({dimension}, {size}, {step}): maximum size for tensor at dimension {dimension} is {room} but size is {size}")
+        raise ShapeError(
+            f"unfold({dimension}, {size}, {step}): maximum size for tensor at dimension {dimension} is {room} but size is {size}"
+        )
     if step <= 0:
         raise ShapeError(f"unfold({dimension}, {size}, {step}): step is {step} but must be > 0")
     return {"dimension": dimension, "size": size, "step": step}
