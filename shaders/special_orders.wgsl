@@ -2,7 +2,7 @@
 // The rules are those of prelude.wgsl.
 
 // x * 2^y; one rounding when y is whole.
-fn wt_ldexp_by_f32(x: f32, y: f32) -> f32 {
+fn wt_ldexp_f32(x: f32, y: f32) -> f32 {
     if (!wt_isfinite_f32(x) | !wt_isfinite_f32(y)) { return x * wt_exp2_f32(y); }
     let steps = wt_floor_f32(wt_clamp_f32(y, -100000.0f, 100000.0f));
     let part = select(1.0f, wt_exp2_f32(y - steps), wt_abs_f32(y) < 100000.0f);

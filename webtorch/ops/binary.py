@@ -438,7 +438,7 @@ copysign = Elementwise("copysign", numpy=np.copysign, dtype=floating, wgsl="wt_c
 tensor([-1., -2.])
 """)
 
-ldexp = Elementwise("ldexp", numpy=wide(numpy_ldexp), dtype=floating, wgsl="wt_ldexp_by({x}, {y})",
+ldexp = Elementwise("ldexp", numpy=wide(numpy_ldexp), dtype=floating, wgsl="wt_ldexp({x}, {y})",
     vjp=(lambda g, y: ldexp(g, y), lambda g, out: g * out * LN2),
     doc="""x * 2**y, rounded once when y is whole. Integers are taken as the default floating dtype.
 
