@@ -408,7 +408,7 @@ def render_instruction(instruction: tuple, name: str, hoisted: dict) -> str:
         if kind == "bool":
             return f"let {name} = {words[0]} != 0u;"
         if kind == "i64":
-            return f"let {name} = i64(bitcast<i32>({words[1]})) * i64(4294967296) + i64({words[0]});"
+            return f"let {name} = i64(bitcast<i32>({words[1]})) * i64(4294967296) + wt_cast_u32_i64({words[0]});"
         if kind == "f64":
             return f"let {name} = " + " + ".join(f"f64(bitcast<f32>({part}))" for part in words) + ";"
         return f"let {name} = {words[0]};" if kind == "u32" else f"let {name} = bitcast<{kind}>({words[0]});"
