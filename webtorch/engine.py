@@ -82,9 +82,11 @@ def evaluate(node: Node, read: Callable[[Node], np.ndarray] | None = None) -> np
     with np.errstate(all="ignore"):
         result = node.op.evaluate(node, arrays)
     result = np.ascontiguousarray(result, dtype=node.dtype.numpy).reshape(-1)
-    # A result that is a view of an argument's memory would alias it: values are immutable, so it is copied.
-    if result.base is not None and any(
-        np.may_share_memory(result, array) for array in arrays if isinstance(array, np.ndarray)
+    # A result that is a view of an argument's memory would alias it: values are immutable, so it is copied. A broadcast
+    # of one element is read-only, and whoever owns the result may write to it.
+    if not result.flags.writeable or (
+        result.base is not None
+        and any(np.may_share_memory(result, array) for array in arrays if isinstance(array, np.ndarray))
     ):
         result = result.copy()
     return result
