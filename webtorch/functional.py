@@ -1191,7 +1191,7 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
 
     inplace.check_target(self, "copy_")
     src = src if isinstance(src, Tensor) else creation.tensor(src, dtype=self.dtype, device=self.device)
-    return inplace.assign(self, src.to(device=self.device, dtype=self.dtype).expand(self._shape), "copy_")
+    return inplace.assign(self, src.to(device=self.device, dtype=self.dtype).expand(self._shape), "copy_", True)
 
 
 @method
@@ -1208,7 +1208,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
         value = value.to(device=self.device, dtype=self.dtype).expand(self._shape)
     else:
         value = creation.full(self._shape, value, dtype=self.dtype, device=self.device)
-    return inplace.assign(self, value, "fill_")
+    return inplace.assign(self, value, "fill_", True)
 
 
 @method

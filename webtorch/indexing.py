@@ -96,7 +96,9 @@ def as_index(value: Any, device: Any) -> Tensor:
 def is_advanced(item: Any) -> bool:
     if isinstance(item, Tensor):
         return bool(item._shape) or item.dtype is dtypes.bool_
-    return isinstance(item, (list, np.ndarray, range)) or isinstance(item, (bool, np.bool_))
+    if isinstance(item, np.ndarray):  # a 0-d array of an integer is an integer
+        return bool(item.ndim) or item.dtype.kind == "b"
+    return isinstance(item, (list, range, bool, np.bool_))
 
 
 class Plan:
@@ -268,7 +270,7 @@ def __setitem__(self: Tensor, index: Any, value: Any) -> None:
     if not isinstance(value, Tensor):
         value = scalar_or_tensor(value, self)
     if not plan.advanced:
-        inplace.assign(target, fitted(value, target, plan.call), "__setitem__")
+        inplace.assign(target, fitted(value, target, plan.call), "__setitem__", True)
         return
     if plan.mask is not None and value.numel() == 1:
         mask = plan.mask.reshape(

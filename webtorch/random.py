@@ -468,7 +468,7 @@ def in_place(values):
         from .autograd import inplace
 
         inplace.check_target(self, name)
-        return inplace.assign(self, values(self, *args, **given).to(self.dtype), name)
+        return inplace.assign(self, values(self, *args, **given).to(self.dtype), name, True)
 
     setattr(Tensor, name, method)
     return method

@@ -38,8 +38,11 @@ def check_target(target: Tensor, call: str) -> None:
         )
 
 
-def assign(target: Tensor, result: Tensor, call: str) -> Tensor:
-    """Write `result` into `target` and give `target` the history of `result`."""
+def assign(target: Tensor, result: Tensor, call: str, overwrites: bool = False) -> Tensor:
+    """Write `result` into `target` and give `target` the history of `result`.
+
+    `overwrites` says that `result` was not computed from `target`: what led to its old value then gets a gradient of zeros.
+    """
     if result._shape != target._shape:
         raise ShapeError(
             f"{call}: output with shape {list(target._shape)} doesn't match the broadcast shape {list(result._shape)}"
@@ -63,8 +66,9 @@ def assign(target: Tensor, result: Tensor, call: str) -> Tensor:
     if not rewrite:
         return target
     if target._base is None:
-        target._grad_fn = history[0] if history is not None else NoGradient(())
-        target._output_number = history[1] if history is not None else 0
+        if overwrites or history is None:
+            history = (Overwrite(edge(target), history, target, call), 0)
+        target._grad_fn, target._output_number = history
     else:
         base = target._base
         base._grad_fn = CopySlices(base, target, old, history)
@@ -73,14 +77,28 @@ def assign(target: Tensor, result: Tensor, call: str) -> Tensor:
     return target
 
 
-class NoGradient(Node):
-    """The history of a tensor that was overwritten with values that need no gradient."""
+class Overwrite(Node):
+    """The history of a tensor that was given other values: its old value gets zeros, the new one the gradient."""
+
+    NAMES = {"copy_": "CopyBackwards", "fill_": "FillBackward0", "__setitem__": "CopyBackwards"}
+
+    def __init__(self, old: Any, new: Any, target: Tensor, call: str) -> None:
+        super().__init__((old, new))
+        self.target = (target._shape, target.dtype, target.device)
+        self.call = call
 
     def name(self) -> str:
-        return "ZeroBackward0"
+        return self.NAMES.get(self.call, self.call.strip("_").capitalize() + "Backward0")
 
     def backward(self, gradients: list) -> list:
-        return []
+        from ..creation import zeros
+
+        old, new = self.edges
+        shape, dtype, device = self.target
+        return [
+            None if old is None else zeros(shape, dtype=dtype, device=device),
+            None if new is None else gradients[0],
+        ]
 
 
 class CopySlices(Node):
