@@ -62,6 +62,7 @@ from .grad_mode import (
     set_grad_enabled,
 )
 from .indexing import *  # noqa: F403
+from .inplace_methods import FUNCTIONS as _WRITTEN
 from .ops import TABLE as _TABLE
 from .ops import activation as _activation
 from .ops import binary as _binary
@@ -77,6 +78,7 @@ from .version import __version__
 # Every public row under its own name, its in-place form, and PyTorch's other names for it.
 globals().update({_name: _row for _name, _row in _TABLE.items() if _row.public})
 globals().update(_INPLACE)
+globals().update({_name: _WRITTEN[_name] for _name in ("dropout_", "rrelu_", "scatter_add_")})
 for _module in (_unary, _binary, _activation):
     globals().update(getattr(_module, "FUNCTIONS", {}))
     for _alias, _name in _module.ALIASES.items():

@@ -1238,6 +1238,23 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, train: bool | 
     return TABLE["where"](keep, input * (1.0 / (1.0 - p)), 0.0)
 
 
+def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False) -> Tensor:
+    """Leaky ReLU whose slope for negative elements is drawn from [lower, upper] when training, else their mean.
+
+    >>> import webtorch
+    >>> webtorch.rrelu(webtorch.tensor([-1.0, 2.0]), 0.5, 0.5)
+    tensor([-0.5000,  2.0000])
+    """
+    if lower > upper:
+        raise ValueError(f"rrelu(lower={lower}, upper={upper}): lower bound should be less than or equal to the upper bound")
+    slope: Any = (lower + upper) / 2
+    if training:
+        from .random import rand
+
+        slope = rand(input._shape, device=input.device) * (upper - lower) + lower
+    return TABLE["where"](input >= 0, input, input * slope)
+
+
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input @ weight.T + bias, over the last dimension of `input`; `weight` is (out_features, in_features).
 
@@ -1283,6 +1300,6 @@ __all__ = [
     "addbmm", "addmm", "addmv", "addr", "allclose", "aminmax", "argmax", "argmin", "baddbmm", "bmm", "broadcast_tensors",
     "broadcast_to", "cat", "chain_matmul", "chunk", "clone", "count_nonzero", "dot", "dropout", "equal", "flatten", "glu",
     "isclose", "isin", "kron", "linear", "logsumexp", "matmul", "max", "mean", "min", "mm", "movedim", "mv", "nanmean", "nansum",
-    "norm", "outer", "reshape", "softmin", "split", "stack", "std", "std_mean", "tensordot", "tril", "triu", "unbind", "var",
+    "norm", "outer", "reshape", "rrelu", "softmin", "split", "stack", "std", "std_mean", "tensordot", "tril", "triu", "unbind", "var",
     "var_mean", "vdot", "detach", "contiguous", "expand_as",
 ]  # fmt: skip
