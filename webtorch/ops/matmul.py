@@ -105,7 +105,9 @@ class Contract(Op):
         nb, nm, nk, nn = node.attributes["groups"]
         m, k, n = numel(a.shape[nb : nb + nm]), numel(a.shape[nb + nm :]), numel(b.shape[nb + nk :])
         batch = numel(a.shape[:nb])
-        kernel = codegen.Kernel(limits, "matmul", (("T", codegen.compute_type(node.dtype)),))
+        # Adapters that are CPUs do best without workgroup memory; GPUs share slices of both factors in it.
+        tiled = not limits.is_cpu and m >= 16 and n >= 16 and limits.max_workgroup_invocations >= 256
+        kernel = codegen.Kernel(limits, "matmul_tiled" if tiled else "matmul", (("T", codegen.compute_type(node.dtype)),))
         for name, value in (("batches", batch), ("rows", m), ("columns", n), ("extent", k)):
             kernel.parameter(name, value)
         left = kernel.block("load_a", ("batch", "m", "k"))
@@ -115,10 +117,14 @@ class Contract(Op):
         value = right.operand_at(b, (0, 0, nb), (1, nb, nb + nk), (2, nb + nk, nb + nk + nn))
         right.returns = ((value, b.dtype),)
         store_block(kernel, group)
-        tiles = batch * -(-m // 4) * -(-n // 4)
-        kernel.trips = k + k // 128 + 2
-        kernel.workgroup_size = 64
-        kernel.workgroups = -(-tiles // 64)
+        if tiled:
+            kernel.workgroup_size = 256
+            kernel.workgroups = batch * -(-m // 64) * -(-n // 64)
+            kernel.trips = -(-k // 16) * (1 + 4 + 16)
+        else:
+            kernel.workgroup_size = 64
+            kernel.workgroups = -(-(batch * -(-m // 4) * -(-n // 4)) // 64)
+            kernel.trips = k + k // 128 + 2
         return kernel
 
 

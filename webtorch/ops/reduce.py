@@ -141,9 +141,12 @@ class Reduce(Op):
         kind = codegen.compute_type(operand.dtype)
         combine = codegen.specialise(self.combine.format(x="x", y="y"), kind)
         identity = codegen.literal(self.identity(operand.dtype), operand.dtype)
+        # On a GPU the lanes of a workgroup read neighbours, where the row's elements are neighbours; an adapter that is a
+        # CPU does best with one invocation to a chunk.
+        wide = not limits.is_cpu and length >= 128 and (not operand.strides or operand.strides[-1] in (1, -1))
         kernel = codegen.Kernel(
             limits,
-            "reduce",
+            "reduce_wide" if wide else "reduce",
             (
                 ("T", kind),
                 ("$combine", f"fn combine(x: T, y: T) -> T {{ return {combine}; }}"),
@@ -158,9 +161,9 @@ class Reduce(Op):
         value = load.operand_at(operand, (0, 0, kept), (1, kept, len(operand.shape)))
         load.returns = ((value, operand.dtype),)
         store_block(kernel, group)
-        kernel.trips = length + length // 64 + 2
         kernel.workgroup_size = 64
-        kernel.workgroups = -(-node.size // 64)
+        kernel.workgroups = node.size if wide else -(-node.size // 64)
+        kernel.trips = length // 64 + 8 if wide else length + length // 64 + 2
         return kernel
 
 
