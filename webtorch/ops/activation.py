@@ -87,7 +87,7 @@ def numpy_mish(x: np.ndarray) -> np.ndarray:
 
 
 def numpy_softshrink(x: np.ndarray, lambd: float) -> np.ndarray:
-    return np.where(x > lambd, x - lambd, np.where(x < -lambd, x + lambd, x * 0))  # x * 0 keeps NaN
+    return np.where(x > lambd, x - lambd, np.where(x < -lambd, x + lambd, x * 0))  # NaN stays
 
 
 # ---- derivatives ----------------------------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ tensor([-1.,  0.])
 """)
 
 softshrink = Checked("softshrink", numpy=wide(numpy_softshrink), dtype=floating_only, scalars={"lambd": 0.5}, check=check_lambd,
-    wgsl={"float": "select(select({x} * {t}(0), {x} + {lambd}, wt_lt({x}, -{lambd})), {x} - {lambd}, wt_gt({x}, {lambd}))"},
+    wgsl={"float": "select(select(select({t}(0), {x}, wt_isnan({x})), {x} + {lambd}, wt_lt({x}, -{lambd})), {x} - {lambd}, wt_gt({x}, {lambd}))"},
     vjp=(lambda g, x, lambd: where((x >= -lambd) & (x <= lambd), 0, g),),
     doc="""x moved towards 0 by `lambd`, and 0 where it lies within [-lambd, lambd].
 

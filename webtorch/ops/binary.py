@@ -608,21 +608,21 @@ logical_xor = Elementwise("logical_xor", numpy=np.logical_xor, dtype=logical, wg
 tensor([ True, False, False])
 """)
 
-bitwise_and = Elementwise("bitwise_and", numpy=np.bitwise_and, dtype=integral, wgsl={"int": "{x} & {y}", "bool": "{x} & {y}"},
+bitwise_and = Elementwise("bitwise_and", numpy=np.bitwise_and, dtype=integral, wgsl={"int": "({x} & {y})", "bool": "{x} & {y}"},
     doc="""The and of each pair of bits; for bool, the logical and. Only for integers and bool.
 
 >>> webtorch.bitwise_and(webtorch.tensor([12, 10]), 6)
 tensor([4, 2])
 """)
 
-bitwise_or = Elementwise("bitwise_or", numpy=np.bitwise_or, dtype=integral, wgsl={"int": "{x} | {y}", "bool": "{x} | {y}"},
+bitwise_or = Elementwise("bitwise_or", numpy=np.bitwise_or, dtype=integral, wgsl={"int": "({x} | {y})", "bool": "{x} | {y}"},
     doc="""The or of each pair of bits; for bool, the logical or. Only for integers and bool.
 
 >>> webtorch.bitwise_or(webtorch.tensor([12, 10]), 6)
 tensor([14, 14])
 """)
 
-bitwise_xor = Elementwise("bitwise_xor", numpy=np.bitwise_xor, dtype=integral, wgsl={"int": "{x} ^ {y}", "bool": "{x} != {y}"},
+bitwise_xor = Elementwise("bitwise_xor", numpy=np.bitwise_xor, dtype=integral, wgsl={"int": "({x} ^ {y})", "bool": "{x} != {y}"},
     doc="""The exclusive or of each pair of bits; for bool, the logical one. Only for integers and bool.
 
 >>> webtorch.bitwise_xor(webtorch.tensor([12, 10]), 6)

@@ -173,7 +173,7 @@ class Elementwise(Op):
         args = []
         for position, value in enumerate(inputs):
             if not isinstance(value, Tensor):
-                args.append(Scalar(value, compute if not (self.select_first and position == 0) else dtypes.bool_))
+                args.append(as_scalar(value, compute if not (self.select_first and position == 0) else dtypes.bool_))
                 continue
             value = bring(value, device)
             operand = value._operand()
@@ -225,6 +225,13 @@ class Elementwise(Op):
         kind = codegen.compute_type(compute)
         names["t"] = kind
         return block.apply(template.format(**names), node.dtype, *values, kind=kind)
+
+
+def as_scalar(value: Any, dtype: DType) -> Scalar:
+    """A number as an operand: one outside the range of a narrow integer dtype wraps around, as in PyTorch."""
+    if dtype.itemsize < 4 and dtype.kind in ("int", "uint"):
+        value = engine.numpy_scalar(value, dtype).item()
+    return Scalar(value, dtype)
 
 
 def scalar_kind(name: str, compute: DType) -> DType:

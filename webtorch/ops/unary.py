@@ -548,7 +548,7 @@ logical_not = Elementwise("logical_not", numpy=np.logical_not, dtype=logical, wg
 tensor([ True, False])
 """)
 
-bitwise_not = Elementwise("bitwise_not", numpy=np.invert, dtype=integral, wgsl={"int": "~{x}", "bool": "!{x}"},
+bitwise_not = Elementwise("bitwise_not", numpy=np.invert, dtype=integral, wgsl={"int": "(~{x})", "bool": "!{x}"},
     doc="""Each bit inverted; for bool, the logical not. Only for integers and bool.
 
 >>> webtorch.bitwise_not(webtorch.tensor([0, 5]))
