@@ -26,8 +26,7 @@ TURNED = ("unsqueeze", "squeeze", "transpose", "t")
 
 def written(name: str, function: Any):
     def method(self: Tensor, *args: Any, **given: Any) -> Tensor:
-        inplace.check_target(self, name)
-        return inplace.assign(self, function(self, *args, **given), name)
+        return inplace.apply(function, self, args, given, name)
 
     return named(method, name, f"In-place form of `{function.__name__}`: writes the result into the tensor and returns it.")
 

@@ -6,6 +6,8 @@ A write through a view changes its base: the base's history becomes "the old bas
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 from .. import dtypes, grad_mode
@@ -36,6 +38,27 @@ def check_target(target: Tensor, call: str) -> None:
             f"{call}: unsupported operation: more than one element of the written-to tensor refers to a single memory location "
             f"(shape {list(target._shape)}, strides {list(target._strides)}). Please clone() the tensor before performing the operation."
         )
+
+
+def apply(function: Callable, target: Tensor, args: tuple, given: dict, call: str) -> Tensor:
+    """Write `function(target, ...)` into `target`. The old value is kept when the derivative needs it."""
+    from ..ops import tracks
+
+    check_target(target, call)
+    if not tracks(target, *args, *given.values()):
+        return assign(target, function(target, *args, **given), call)
+    stand_in = view_of(target._storage, target._shape, target._strides, target._offset)
+    stand_in._grad_fn, stand_in._output_number = target.grad_fn, target._output_number
+    result = function(stand_in, *args, **given)
+    reference = weakref.ref(stand_in)
+    del stand_in
+    saved = reference()
+    if saved is not None:  # the recorded node holds it: it gets memory of its own, which the write does not reach
+        with grad_mode.no_grad():
+            copy = saved.detach().clone()
+        copy._storage.version = saved._storage.version
+        saved._storage, saved._strides, saved._offset = copy._storage, copy._strides, copy._offset
+    return assign(target, result, call)
 
 
 def assign(target: Tensor, result: Tensor, call: str, overwrites: bool = False) -> Tensor:

@@ -17,10 +17,9 @@ class InPlace:
         self.__doc__ = f"In-place form of `{op.name}`: writes the result into the first argument and returns it."
 
     def __call__(self, x: Tensor, *args: Any, **given: Any) -> Tensor:
-        from ..autograd.inplace import assign, check_target
+        from ..autograd import inplace
 
-        check_target(x, self.name)
-        return assign(x, self.op(x, *args, **given), self.name)
+        return inplace.apply(self.op, x, args, given, self.name)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         import types

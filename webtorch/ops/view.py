@@ -306,11 +306,17 @@ def on_storage(g, geometry, span):
 
     shape, strides, offset = geometry
     if strides == contiguous_strides(shape) and offset == 0 and span == numel(shape):
-        return g.reshape((span,))
+        return own_storage(g).reshape((span,))
     flat = zeros((span,), dtype=g.dtype, device=g.device)
     if overlaps(shape, strides):
         return flat.index_put((strided_positions(geometry, g.device).reshape(-1),), g.reshape(-1), accumulate=True)
     return strided_write(flat, g, geometry)
+
+
+def own_storage(g):
+    """`g` alone in its storage, in row-major order, so that a storage position is an element number."""
+    alone = g._offset == 0 and g._storage.node.size == numel(g._shape) and g.is_contiguous()
+    return g if alone else g.clone()
 
 
 def strided_positions(geometry, device):
@@ -450,5 +456,5 @@ as_strided = View("_as_strided", geometry=lambda shape, strides, offset, view, g
 view_of_base = View("_view_of_base", geometry=lambda shape, strides, offset, geometry, view: view, public=False,
     vjp=(view_of_base_gradient,), grad_name="AsStrided")
 strided_write_row = View("_strided_write", geometry=lambda shape, strides, offset, geometry, flat: (), public=False,
-    vjp=(lambda g, geometry: as_strided.view(g.contiguous(), {"view": geometry, "geometry": None}).clone(),))
+    vjp=(lambda g, geometry: as_strided.view(own_storage(g), {"view": geometry, "geometry": None}).clone(),))
 # fmt: on
