@@ -361,7 +361,7 @@ class Fill(Op):
         for name, value in node.attributes.items():
             if f"{{{name}}}" in self.wgsl:
                 names[name] = f"{{{len(values)}}}"
-                values.append(block.scalar(value, scalar_kind(name, node.dtype)))
+                values.append(block.scalar(value, dtypes.bool_ if node.dtype is dtypes.bool_ else scalar_kind(name, node.dtype)))
         if "{i}" in self.wgsl:
             names["i"] = f"{{{len(values)}}}"
             values.append(index)

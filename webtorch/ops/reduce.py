@@ -64,7 +64,10 @@ class Reduce(Op):
         keepdim = keepdim if keepdims is None else keepdims
         wanted = dtypes.as_dtype(dtype) if dtype is not None else self.rule(x.dtype, self.name)
         dims = normalize_dims(None if dim is None or (isinstance(dim, (tuple, list)) and not dim) else dim, x.ndim, self.name)
-        result = self.reduce(x, dims, keepdim, wanted)
+        if wanted is dtypes.bool_ and self.rule is accumulating:  # counted in integers, then asked whether there is any
+            result = self.reduce(x.to(wanted), dims, keepdim, dtypes.int32).to(wanted)
+        else:
+            result = self.reduce(x, dims, keepdim, wanted)
         return result if out is None else store_out(self.name, result, out)
 
     def reduce(self, x: Tensor, dims: tuple[int, ...], keepdim: bool, dtype: DType) -> Tensor:
