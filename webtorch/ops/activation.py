@@ -249,7 +249,10 @@ tensor([-1.,  0.])
 """)
 
 softshrink = Checked("softshrink", numpy=wide(numpy_softshrink), dtype=floating_only, scalars={"lambd": 0.5}, check=check_lambd,
-    wgsl={"float": "select(select(select({t}(0), {x}, wt_isnan({x})), {x} + {lambd}, wt_lt({x}, -{lambd})), {x} - {lambd}, wt_gt({x}, {lambd}))"},
+    wgsl={
+        "float": "select(select(select({t}(0), {x}, wt_isnan({x})), {x} + {lambd}, wt_lt({x}, -{lambd})),"
+        " {x} - {lambd}, wt_gt({x}, {lambd}))",
+    },
     vjp=(lambda g, x, lambd: where((x >= -lambd) & (x <= lambd), 0, g),),
     doc="""x moved towards 0 by `lambd`, and 0 where it lies within [-lambd, lambd].
 

@@ -91,6 +91,8 @@ def numpy_heaviside(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def numpy_lcm(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if x.dtype.itemsize < 4:  # wraps around once, at the end
+        x, y = x.astype(np.int32), y.astype(np.int32)
     divisor = np.gcd(x, y)
     return np.abs(np.where(divisor == 0, 0, x // np.where(divisor == 0, 1, divisor)) * y)
 
