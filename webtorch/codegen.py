@@ -9,6 +9,7 @@ and `render` runs only for a key that was never seen.
 from __future__ import annotations
 
 import functools
+import math
 import re
 import struct
 from dataclasses import dataclass
@@ -279,12 +280,16 @@ class Block:
         elif kind == "f32":
             instruction = ("scalar", "f32", self.kernel.word(float_bits(value, dtype)))
         elif kind == "f64":
-            # A double as the sum of three floats, which is exact for every finite double in the float32 range.
-            parts, rest = [], float(value)
+            # A double as the sum of three floats: exact, once the very large and very small are scaled, in nine steps.
+            parts, rest, scale = [], float(value), None
+            if rest != 0 and math.isfinite(rest) and abs(math.frexp(rest)[1]) > 60:
+                mantissa, exponent = math.frexp(rest)
+                rest, scale = math.ldexp(mantissa, exponent % 9), 2.0 ** (exponent // 9)
             for _ in range(3):
                 part = nearest_float32(rest)
                 parts.append(self.kernel.word(float_bits(part, dtypes.float32)))
                 rest = rest - part if abs(part) != float("inf") and part == part else 0.0
+            parts += [] if scale is None else [self.kernel.word(float_bits(scale, dtypes.float32))]
             instruction = ("scalar", "f64", *parts)
         else:
             instruction = ("scalar", kind, self.kernel.word(int(value)))
@@ -410,7 +415,8 @@ def render_instruction(instruction: tuple, name: str, hoisted: dict) -> str:
         if kind == "i64":
             return f"let {name} = i64(bitcast<i32>({words[1]})) * i64(4294967296) + wt_cast_u32_i64({words[0]});"
         if kind == "f64":
-            return f"let {name} = " + " + ".join(f"f64(bitcast<f32>({part}))" for part in words) + ";"
+            values = [f"f64(bitcast<f32>({part}))" for part in words]
+            return f"let {name} = ({' + '.join(values[:3])})" + "".join(f" * {values[3]}" for _ in range(9) if values[3:]) + ";"
         return f"let {name} = {words[0]};" if kind == "u32" else f"let {name} = bitcast<{kind}>({words[0]});"
     if operation == "load":
         _, slot, index = instruction

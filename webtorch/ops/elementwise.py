@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import codegen, dtypes, engine, graph
+from .. import batching, codegen, dtypes, engine, graph
 from ..dtypes import dtype as DType
 from ..errors import DTypeError
 from ..graph import Operand, Scalar
@@ -86,6 +86,7 @@ class Elementwise(Op):
 
     inlines = True
     keeps_index = True
+    batches = True
 
     def __init__(
         self,
@@ -170,21 +171,29 @@ class Elementwise(Op):
             shape = broadcast_shapes(*(value._shape for value in inputs if isinstance(value, Tensor)), call=call)
         if device.type != "cpu":
             check_supported(self, compute, call)
-        args = []
+        args: list[Any] = []
+        levels: batching.Levels = ()
+        for value in inputs:
+            if isinstance(value, Tensor) and value._batch:
+                levels = batching.union(inputs)
+                break
         for position, value in enumerate(inputs):
             if not isinstance(value, Tensor):
                 args.append(as_scalar(value, compute if not (self.select_first and position == 0) else dtypes.bool_))
                 continue
             value = bring(value, device)
-            operand = value._operand()
+            operand = batching.operand(value, levels, shape) if levels else value._operand()
             wanted = dtypes.bool_ if self.select_first and position == 0 else compute
             if operand.node.dtype is not wanted:
                 operand = cast_operand(operand, wanted)
-            if operand.shape != shape:
+            if operand.shape != shape and not levels:
                 operand = Operand(operand.node, shape, broadcast_strides(operand.shape, operand.strides, shape), operand.offset)
             args.append(operand)
-        node = graph.record(self, tuple(args), attributes, shape, result, device)
-        tensor = from_node(node)
+        if levels:
+            shape = (*batching.sizes_of(levels), *shape)
+        tensor = from_node(graph.record(self, tuple(args), attributes, shape, result, device))
+        if levels:
+            tensor = batching.hidden(tensor, levels)
         if self.vjp is not None and result.is_floating_point and tracks(*inputs):
             from ..autograd.graph import attach
 
@@ -235,10 +244,10 @@ def as_scalar(value: Any, dtype: DType) -> Scalar:
 
 
 def scalar_kind(name: str, compute: DType) -> DType:
-    """Words of a random key are raw bits; all other scalars are of the computed dtype."""
+    """Words of a random key are raw bits; all other scalars are of the dtype that the arithmetic is done in."""
     if name.startswith("bits_"):
         return dtypes.int32
-    return compute if compute is not dtypes.bool_ else dtypes.float32
+    return compute if compute not in (dtypes.bool_, dtypes.float16) else dtypes.float32
 
 
 def check_scalar(value: Any, call: str, name: str) -> Any:
@@ -340,6 +349,7 @@ class Fill(Op):
 
     inlines = True
     keeps_index = True
+    batches = True
 
     def __init__(self, name: str, *, wgsl: str, **rest: Any) -> None:
         super().__init__(name, method=False, public=False, **rest)
