@@ -181,7 +181,7 @@ DEVIATIONS: dict[str, Callable[..., Any]] = {
     "ldexp": far_scaling, "softsign": integer_overflow, "pow": roots, "float_power": roots, "div": float16_quotient,
     # PyTorch's gelu of infinity is NaN, its sinc takes the sine of infinity for large numbers, and it cuts sigmoids
     # below 1e-38 to 0 in its vectorised loop.
-    "gelu": lambda case, x: np.abs(x) > 1e30,
+    "gelu": lambda case, x: np.abs(wide(x)) > 1e30,
     "sinc": lambda case, x: np.abs(wide(x)) > 1e30, "sigmoid": lambda case, x: x < -80, "silu": lambda case, x: x < -80,
 }  # fmt: skip
 
