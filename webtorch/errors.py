@@ -13,6 +13,7 @@ __all__ = [
     "DeviceError",
     "DeviceLostError",
     "DeviceUnavailableError",
+    "GPUTimeoutError",
     "IndexShapeError",
     "OutOfMemoryError",
     "RegistryError",
@@ -69,11 +70,30 @@ class DeviceUnavailableError(DeviceError):
 
 
 class OutOfMemoryError(RuntimeError):
-    """Raised when a buffer cannot be allocated; the message names the size asked for and what holds memory now."""
+    """Raised when a buffer cannot be allocated; the message names the size asked for and what holds memory now.
+
+    ``table`` lists the live tensors, the largest first: it is also the end of the message.
+
+    >>> print(OutOfMemoryError("out of GPU memory", table="bytes  dtype"))
+    out of GPU memory
+    <BLANKLINE>
+    bytes  dtype
+    """
+
+    table: str
+
+    def __init__(self, message: str = "", *, table: str = "") -> None:
+        super().__init__(f"{message}\n\n{table}" if table else message)
+        self.table = table
 
 
 class DeviceLostError(RuntimeError):
-    """Raised when the GPU driver dropped the device; its tensors are gone and the process needs a new device."""
+    """Raised when the GPU driver dropped the device; its tensors are gone. Tensors on the cpu are not concerned, and
+    ``webtorch.webgpu.recover()`` makes a new device."""
+
+
+class GPUTimeoutError(DeviceLostError):
+    """Raised when the GPU takes longer than ``webtorch.webgpu.set_timeout`` allows; the device counts as lost then."""
 
 
 class ShaderCompileError(RuntimeError):

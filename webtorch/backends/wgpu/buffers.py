@@ -6,6 +6,7 @@ safe in queue order; the one exception, ``queue.write_buffer``, is dealt with in
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -21,6 +22,9 @@ LINEAR_LIMIT = 4096
 
 POOL_LIMIT = 2 << 30
 """Bytes of unused memory that the pool keeps when no smaller limit applies."""
+
+
+_uids = itertools.count(1)  # of the process, not of the device: memory of a lost device is never taken for another's
 
 
 class MemorySettings:
@@ -121,7 +125,7 @@ class Pool:
         self.pooled_bytes = 0
         self.peak_bytes = 0
         self.total_allocations = 0
-        self._next_uid = 1
+        self.watch: Callable[[int], None] | None = None  # told of bytes taken (positive) and returned (negative)
 
     @property
     def limit(self) -> int | None:
@@ -138,6 +142,8 @@ class Pool:
             self.pooled_bytes += memory.size
             self._free.setdefault(memory.size, deque()).append(memory)
             self._by_age[memory.uid] = memory
+            if self.watch is not None:
+                self.watch(-memory.size)
         limit = self.limit
         self.shrink(POOL_LIMIT if limit is None else min(POOL_LIMIT, limit // 2))
 
@@ -177,8 +183,7 @@ class Pool:
         gpu = self._create(size)
         if gpu is None:
             return None
-        memory = Memory(gpu, size, self._next_uid)
-        self._next_uid += 1
+        memory = Memory(gpu, size, next(_uids))
         self.memories[memory.uid] = memory
         self._count(size)
         return memory
@@ -187,14 +192,18 @@ class Pool:
         self.active_bytes += size
         self.total_allocations += 1
         self.peak_bytes = max(self.peak_bytes, self.active_bytes)
+        if self.watch is not None:
+            self.watch(size)
 
-    def out_of_memory(self, nbytes: int, size: int) -> OutOfMemoryError:
-        """The error for a request that failed even after everything unused was given back."""
+    def out_of_memory(self, nbytes: int, size: int, table: str = "") -> OutOfMemoryError:
+        """The error for a request that failed even after everything unused was given back; ``table`` says who holds
+        the rest."""
         limit = self.limit
         budget = "no limit set" if limit is None else f"limit {readable(limit)}"
         return OutOfMemoryError(
             f"out of GPU memory: {readable(nbytes)} asked for ({size} bytes with padding), "
             f"{readable(self.active_bytes)} in use, {readable(self.pooled_bytes)} unused in the pool, {budget}. "
             "Delete tensors that are no longer needed, use smaller batches, or raise the limit with "
-            "webtorch.webgpu.set_memory_limit(bytes)."
+            "webtorch.webgpu.set_memory_limit(bytes).",
+            table=table,
         )

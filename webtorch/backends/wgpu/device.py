@@ -23,7 +23,8 @@ import numpy as np
 from webtorch.backends.wgpu import submit
 from webtorch.backends.wgpu.buffers import Buffer, Memory, Pool, physical_memory, readable, size_class
 from webtorch.backends.wgpu.pipelines import Pipeline, PipelineCache
-from webtorch.backends.wgpu.submit import RawCalls, Submitter, is_loss
+from webtorch.backends.wgpu.submit import LOST_HELP, RawCalls, Submitter, is_loss
+from webtorch.backends.wgpu.timing import KernelTime, Timer
 from webtorch.errors import (
     DeviceError,
     DeviceLostError,
@@ -204,11 +205,14 @@ class Limits:
     loop_budget: int = LOOP_BUDGET
 
 
-class _ForkedLock:
-    """Stands in for the device's lock in a forked child, where any use of the device would hang."""
+class _ClosedLock:
+    """Stands in for the device's lock where any use of the device would hang: in a forked child, after a timeout."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
     def __enter__(self) -> None:
-        raise DeviceError(FORK_MESSAGE)
+        raise type(self.error)(str(self.error))
 
     def __exit__(self, *details: object) -> None:
         pass
@@ -249,6 +253,7 @@ class WebGPUDevice:
         self._submitter = Submitter(self.gpu, self.limits, raw, mappable)
         memory = physical_memory() if self.is_cpu_adapter else None
         self._pool = Pool(self._create_buffer, self._submitter.forget, None if memory is None else memory * 3 // 4)
+        self._submitter.memories = self._pool.memories
         self._pipelines = PipelineCache(self.gpu, self.limits.max_uniform_size)
         if raw is not None:
             self._test_raw_calls()
@@ -320,8 +325,8 @@ class WebGPUDevice:
                 self._pool.collect()
                 self._pool.shrink(0)
                 memory = self._try_take(size, for_upload)
-                if memory is None:
-                    raise self._pool.out_of_memory(nbytes, size)
+            if memory is None:
+                raise self._pool.out_of_memory(nbytes, size, live_tensors())
         return Buffer(memory, nbytes, self._pool.returned)
 
     def _checked_size(self, nbytes: int) -> int:
@@ -372,6 +377,7 @@ class WebGPUDevice:
         if nbytes == 0:
             return np.empty(0, np.uint8)
         with self._lock:
+            self._check_owned(buffer)
             return self._submitter.read(buffer.memory, nbytes, offset)
 
     def copy(self, source: Buffer, target: Buffer, nbytes: int) -> None:
@@ -380,8 +386,14 @@ class WebGPUDevice:
         if nbytes < 0 or padded > source.size or padded > target.size:
             raise DeviceError(f"copy of {nbytes} bytes from a buffer of {source.size} to one of {target.size}")
         with self._lock:
+            self._check_owned(source)
+            self._check_owned(target)
             if nbytes and source.memory is not target.memory:
                 self._submitter.copy(source.memory, target.memory, padded)
+
+    def _check_owned(self, buffer: Buffer) -> None:
+        if buffer.uid not in self._pool.memories:
+            raise DeviceLostError(f"this memory was on a GPU device that is gone. {LOST_HELP}")
 
     # Kernels
 
@@ -393,8 +405,9 @@ class WebGPUDevice:
         Binding 0 of group 0 is the uniform block of parameters, 1 to ``reads`` are read-only storage buffers, the
         next ``writes`` are read_write ones.
         """
-        if isinstance(self._lock, _ForkedLock):
-            raise DeviceError(FORK_MESSAGE)
+        if isinstance(self._lock, _ClosedLock):
+            with self._lock:  # raises
+                pass
         try:
             most = self.limits.max_storage_buffers
             return self._pipelines.get(source, label, reads, writes, params_size, entry, most)
@@ -414,6 +427,33 @@ class WebGPUDevice:
         """
         with self._lock:
             self._submitter.dispatch(pipeline, bindings, params, workgroups)
+
+    # Timing
+
+    def start_timing(self, how: str | None = None) -> Timer:
+        """Time every kernel recorded from now on. ``how`` (see `Timer`) is chosen by the adapter unless given."""
+        with self._lock:
+            self._submitter.flush()
+            timer = Timer(self._submitter, self.features, how)
+            self._submitter.timer = timer
+        return timer
+
+    def kernel_times(self) -> list[KernelTime]:
+        """The times of all kernels recorded since ``start_timing``; waits for them."""
+        with self._lock:
+            timer = self._submitter.timer
+            if timer is None:
+                return []
+            self._submitter.flush()
+            return list(timer.collect())
+
+    def stop_timing(self) -> list[KernelTime]:
+        """``kernel_times``, and time no more."""
+        try:
+            return self.kernel_times()
+        finally:
+            with self._lock:
+                self._submitter.timer = None
 
     # Submission
 
@@ -508,9 +548,9 @@ class WebGPUDevice:
 
     # Ends
 
-    def _abandon(self) -> None:
-        """In a forked child: never call the driver again, not even to release anything."""
-        self._lock = _ForkedLock()
+    def _abandon(self, error: Exception) -> None:
+        """Never call the driver again, not even to release anything: whoever tries gets ``error``."""
+        self._lock = _ClosedLock(error)
         held = [self.adapter.gpu, self.gpu, self.gpu.queue, *self._submitter.gpu_objects()]
         held += [memory.gpu for memory in self._pool.memories.values()]
         held += self._pipelines.gpu_objects()
@@ -527,6 +567,16 @@ class WebGPUDevice:
                 self._submitter.wait()
 
 
+def live_tensors() -> str:
+    """A table of the tensors that hold memory, or an empty text where it cannot be made."""
+    try:
+        from webtorch import debug
+
+        return debug.memory()
+    except Exception:  # whatever it is, the error that the table is for matters more
+        return ""
+
+
 def get_device() -> WebGPUDevice:
     """The process-wide device, made at the first call.
 
@@ -536,9 +586,7 @@ def get_device() -> WebGPUDevice:
     device = _device
     if device is not None:
         if device._submitter.lost:
-            raise DeviceLostError(
-                "the GPU device was lost; call webtorch.backends.wgpu.reset_device() and make the tensors again"
-            )
+            raise DeviceLostError(f"the GPU device was lost. {LOST_HELP}")
         return device
     return _make_device()
 
@@ -572,7 +620,11 @@ def reset_device() -> None:
     global _device
     with _lock:
         device, _device = _device, None
-    if device is not None and not device._submitter.lost:
+    if device is None:
+        return
+    if device._submitter.timed_out:
+        _give_up(device)
+    elif not device._submitter.lost:
         device.sync()
 
 
@@ -581,12 +633,39 @@ def reset_device() -> None:
 _abandoned: list[WebGPUDevice] = []
 
 
+def _give_up(device: WebGPUDevice) -> None:
+    """Let go of a device whose GPU may be busy for ever: releasing it would wait for that."""
+    device._abandon(DeviceLostError(f"the GPU device was lost to a timeout. {LOST_HELP}"))
+    _abandoned.append(device)
+    _leave_without_driver()
+
+
+def _leave_without_driver() -> None:
+    """Have the process end without the exit handlers of its libraries, where the C library can do that.
+
+    A GPU driver's handler joins the driver's threads. In a forked child they do not exist, and the child would crash
+    after Python has ended; after a timeout they never end. Python's own handlers have run by then, buffered files are
+    written first, and the exit status stays.
+    """
+    import ctypes
+
+    try:
+        library = ctypes.CDLL(None)
+        leave, register = library.on_exit, library["__cxa_atexit"]  # glibc has the first, few others do
+    except (OSError, AttributeError, TypeError):
+        return
+    # The last registered runs first. `_exit` takes the status, which is what `on_exit` hands over first.
+    leave(ctypes.cast(library["_exit"], ctypes.c_void_p), None)
+    register(ctypes.cast(library["fflush"], ctypes.c_void_p), None, None)
+
+
 def _after_fork_in_child() -> None:
     global _device, _forked, _lock, _adapters
     _lock = threading.RLock()  # another thread of the parent may have held the old one
     if _device is not None:
         _forked = True
-        _device._abandon()
+        _device._abandon(DeviceError(FORK_MESSAGE))
+        _leave_without_driver()
         for adapter in _adapters or ():
             adapter.gpu._internal = None
         _abandoned.append(_device)
@@ -601,6 +680,8 @@ def _at_exit() -> None:
     if device is not None:
         with contextlib.suppress(Exception):
             device._close()
+        if device._submitter.timed_out:
+            _give_up(device)
 
 
 if hasattr(os, "register_at_fork"):

@@ -11,14 +11,17 @@ functions have the expected signatures, and ``raw = None`` makes the same calls 
 
 from __future__ import annotations
 
+import threading
 import time
-from typing import Any
+from collections.abc import Callable, Container
+from typing import Any, NoReturn
 
 import numpy as np
 
 from webtorch.backends.wgpu.buffers import Buffer, Memory
 from webtorch.backends.wgpu.pipelines import PARAMS_CLASSES, Layout, Pipeline
-from webtorch.errors import DeviceError, DeviceLostError
+from webtorch.backends.wgpu.timing import Timer
+from webtorch.errors import DeviceError, DeviceLostError, GPUTimeoutError
 
 RING_SIZE = 1 << 18
 """Bytes of parameters that one batch can hold; a batch that needs more is flushed earlier."""
@@ -33,6 +36,13 @@ SUBMITS_IN_FLIGHT = 64
 """After this many submits without a wait, wait: it bounds what the driver has to remember."""
 
 
+LOST_HELP = (
+    "Tensors on it are gone, tensors on the cpu are not: call webtorch.webgpu.recover() (or reset_device() of the "
+    "backend), then make the lost ones again, for example from a checkpoint."
+)
+"""What to do after the loss of the device; the end of every DeviceLostError."""
+
+
 class BatchSettings:
     """What ``webtorch.webgpu`` sets about batching; kept here so that it can be set before there is a device."""
 
@@ -40,6 +50,7 @@ class BatchSettings:
     threshold: int = 64
     delay: float = 0.016
     held: int = 0  # depth of ``batch(fn)`` calls, in which only a read or the end flushes
+    timeout: float | None = None  # seconds that a wait for the GPU may take
 
 
 settings = BatchSettings()
@@ -63,6 +74,7 @@ class RawCalls:
         "wgpuBufferGetConstMappedRange": "void *(*)(struct WGPUBufferImpl *, size_t, size_t)",
         "wgpuBufferUnmap": "void(*)(struct WGPUBufferImpl *)",
         "wgpuDevicePoll": "uint32_t(*)(struct WGPUDeviceImpl *, uint32_t, uint64_t *)",
+        "wgpuQueueOnSubmittedWorkDone": "WGPUFuture(*)(struct WGPUQueueImpl *, WGPUQueueWorkDoneCallbackInfo)",
     }
 
     def __init__(self) -> None:
@@ -99,6 +111,16 @@ class RawCalls:
         self.map_info.callback = self._callback
         self.map_success = lib.WGPUMapAsyncStatus_Success
         self.map_read = lib.WGPUMapMode_Read
+        self.on_done = libf.wgpuQueueOnSubmittedWorkDone
+        self.waits = 0  # waits begun
+        self.waits_done = 0  # the latest wait whose work is done
+        self._done_callback = ffi.callback("void(WGPUQueueWorkDoneStatus, WGPUStringView, void *, void *)", self._done)
+        self.done_info = ffi.new("WGPUQueueWorkDoneCallbackInfo *")
+        self.done_info.mode = lib.WGPUCallbackMode_AllowProcessEvents
+        self.done_info.callback = self._done_callback
+
+    def _done(self, status: int, message: Any, number: Any, unused: Any) -> None:
+        self.waits_done = max(self.waits_done, int(self.ffi.cast("uintptr_t", number)))
 
 
 class BindGroup:
@@ -127,6 +149,9 @@ class Submitter:
         self.submits = 0
         self.dispatches = 0
         self.lost = False
+        self.timed_out = False  # lost, and the GPU may still be busy: not even releasing things is safe
+        self.memories: Container[int] = ()  # the uids of the device's memory, set by the device
+        self.timer: Timer | None = None  # set by ``device.start_timing``
         self._encoder: Any = None
         self._pass: Any = None
         self._pass_handle: Any = None
@@ -172,6 +197,9 @@ class Submitter:
             group = self._make_bind_group(key, pipeline, bindings)
         x, y, z = fold(workgroups, self.limits.max_workgroups_per_dimension)
 
+        timer = self.timer
+        if timer is not None:
+            timer.prepare()
         offset = self._params_used
         if offset + length > RING_SIZE:
             self.flush()
@@ -187,6 +215,8 @@ class Submitter:
             group.batch = self.batch
             for memory in group.memories:
                 memory.last_batch = self.batch
+        if timer is not None:
+            timer.begin(pipeline.label, self._pass)
         raw = self.raw
         if raw is not None:
             handle = self._pass_handle
@@ -203,13 +233,22 @@ class Submitter:
             self._pass.set_bind_group(0, group.gpu, [offset])
             self._pass.dispatch_workgroups(x, y, z)
         self.dispatches += 1
+        if timer is not None:
+            timer.end(self._pass)
         self._recorded()
 
     def copy(self, source: Memory, target: Memory, nbytes: int) -> None:
         """Record a copy of the first ``nbytes`` (a multiple of 4)."""
+        timer = self.timer if self.timer is not None and self.timer.times_copies else None
+        if timer is not None:
+            timer.prepare()
         self._open_encoder()
         self._end_pass()
+        if timer is not None:
+            timer.begin("copy", self._encoder)
         self._encoder.copy_buffer_to_buffer(source.gpu, 0, target.gpu, 0, nbytes)
+        if timer is not None:
+            timer.end(self._encoder)
         source.last_batch = target.last_batch = self.batch
         self._recorded()
 
@@ -237,7 +276,8 @@ class Submitter:
 
     def _open_pass(self) -> None:
         self._open_encoder()
-        self._pass = self._guarded(self._encoder.begin_compute_pass)
+        writes = None if self.timer is None else self.timer.pass_writes()
+        self._pass = self._guarded(self._encoder.begin_compute_pass, timestamp_writes=writes)
         self._pass_handle = self._pass._internal
         self._pipeline = None
 
@@ -341,6 +381,10 @@ class Submitter:
                     f"{where}: binding {index + 1} covers bytes {offset} to {offset + size} "
                     f"of a buffer of {buffer.size}"
                 )
+            if buffer.uid not in self.memories:
+                raise DeviceLostError(
+                    f"{where}: binding {index + 1} is memory of a GPU device that is gone. {LOST_HELP}"
+                )
             if index >= layout.reads and buffer.uid in read_uids:
                 raise DeviceError(
                     f"{where}: binding {index + 1} writes a buffer that the same kernel reads; WebGPU forbids it, "
@@ -381,6 +425,8 @@ class Submitter:
         try:
             self._end_pass()
             if self._finished is None:
+                if self.timer is not None:
+                    self.timer.resolve(self._encoder)
                 self._finished = self._guarded(self._encoder.finish)
             if self._params_used:
                 self._guarded(self.queue.write_buffer, self._ring, 0, self._params_view[: self._params_used])
@@ -388,8 +434,13 @@ class Submitter:
             self.discard()
             raise
         command_buffer = self._finished
+        timer = self.timer
+        if timer is not None:
+            timer.submitting()
         self.discard()  # before: submitting the same command buffer twice would abort the process
         self._submit([command_buffer])
+        if timer is not None:
+            timer.submitted()
 
     def gpu_objects(self) -> list[Any]:
         """Everything of wgpu's that is held here, None in places."""
@@ -402,6 +453,8 @@ class Submitter:
         self._params_used = 0
         self.commands = 0
         self.batch += 1
+        if self.timer is not None:
+            self.timer.discard()
 
     def _submit(self, command_buffers: list[Any]) -> None:
         self._unmap()  # submitting work on a mapped buffer would abort the process
@@ -413,14 +466,65 @@ class Submitter:
             self.wait()
 
     def wait(self) -> None:
-        """Wait until everything submitted has run."""
+        """Wait until everything submitted has run. Raises GPUTimeoutError after ``settings.timeout`` seconds."""
         if self._written_bytes:
             self._submit([])
         self._submits_since_wait = 0
-        if self.raw is not None:
-            self.raw.poll(self.gpu._internal, 1, self.raw.null)
+        raw = self.raw
+        if settings.timeout is None:
+            if raw is not None:
+                raw.poll(self.gpu._internal, 1, raw.null)
+            else:
+                self.gpu._poll_wait()
+        elif raw is not None:
+            # A poll that does not block does not say whether the queue is empty, so have ourselves told.
+            raw.waits += 1
+            number = raw.waits
+            raw.done_info.userdata1 = raw.ffi.cast("void *", number)
+            self._guarded(raw.on_done, self.queue._internal, raw.done_info[0])
+            self._poll_until(lambda: raw.waits_done >= number)
         else:
-            self.gpu._poll_wait()
+            self._in_time(self.gpu._poll_wait)
+
+    def _poll_until(self, done: Callable[[], Any]) -> None:
+        """Poll until ``done`` returns something true: at first without a pause, later a thousand times a second."""
+        raw = self.raw
+        assert raw is not None and settings.timeout is not None
+        start = time.monotonic()
+        while True:
+            raw.poll(self.gpu._internal, 0, raw.null)
+            if done():
+                return
+            waited = time.monotonic() - start
+            if waited > settings.timeout:
+                self._time_out()
+            time.sleep(0 if waited < 0.0005 else min(0.001, waited / 20))
+
+    def _in_time(self, call: Callable, *args: Any) -> None:
+        """`_poll_until` where only wgpu-py's own calls are used: they block, so a thread makes the call."""
+        problems: list[Exception] = []
+
+        def work() -> None:
+            try:
+                self._guarded(call, *args)
+            except Exception as problem:
+                problems.append(problem)
+
+        thread = threading.Thread(target=work, name="webtorch wait", daemon=True)
+        thread.start()
+        thread.join(settings.timeout)
+        if thread.is_alive():
+            self._time_out()
+        if problems:
+            raise problems[0]
+
+    def _time_out(self) -> NoReturn:
+        self.lost = self.timed_out = True
+        raise GPUTimeoutError(
+            f"the GPU was not done within the {settings.timeout:g} s that webtorch.webgpu.set_timeout allows (the last "
+            f"kernel was {self._last_label!r}). The device counts as lost and its tensors are gone: make smaller "
+            "kernels or allow more time, then call webtorch.webgpu.recover()."
+        )
 
     # Reading
 
@@ -459,7 +563,10 @@ class Submitter:
         count = -(-(shift + result.size) // 4) * 4
         raw = self.raw
         if raw is None:
-            self._guarded(gpu.map_sync, "READ", first, count)
+            if settings.timeout is None:
+                self._guarded(gpu.map_sync, "READ", first, count)
+            else:
+                self._in_time(gpu.map_sync, "READ", first, count)
             try:
                 result[:] = np.frombuffer(gpu.read_mapped(first, count, copy=False), np.uint8)[
                     shift : shift + result.size
@@ -472,7 +579,10 @@ class Submitter:
         self._mapped = handle
         try:
             self._guarded(raw.map_buffer, handle, raw.map_read, first, count, raw.map_info[0])
-            raw.poll(self.gpu._internal, 1, raw.null)
+            if settings.timeout is None:
+                raw.poll(self.gpu._internal, 1, raw.null)
+            else:
+                self._poll_until(lambda: raw.map_status or raw.map_problem)
             if raw.map_problem:
                 raise raw.map_problem[0]
             if raw.map_status != [raw.map_success]:
@@ -488,7 +598,8 @@ class Submitter:
     def _unmap(self) -> None:
         if self._mapped is not None and self.raw is not None:
             handle, self._mapped = self._mapped, None
-            self.raw.unmap(handle)
+            if not self.timed_out:
+                self.raw.unmap(handle)
 
     # Errors
 
@@ -508,8 +619,7 @@ class Submitter:
             self.lost = True
             return DeviceLostError(
                 f"the GPU device is lost (the last kernel was {self._last_label!r}): {text.strip()}. "
-                "Tensors on it are gone; save work on the cpu and start a new process, or call "
-                "webtorch.backends.wgpu.reset_device() and make the tensors again."
+                f"{LOST_HELP}"
             )
         return DeviceError(f"the GPU refused work (the last kernel was {self._last_label!r}): {text.strip()}")
 
