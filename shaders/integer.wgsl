@@ -264,7 +264,10 @@ fn wt_lcm_i64(x: i64, y: i64) -> i64 { return wt_abs_i64(wt_trunc_divide_i64(x, 
 
 // ---- conversions of i64 ---------------------------------------------------------------------------------------------
 
-fn wt_cast_i32_i64(x: i32) -> i64 { return i64(x); }
+// The builtin conversion, but in two parts: one driver takes i64(x) < 0li for false whatever x is.
+fn wt_cast_i32_i64(x: i32) -> i64 {
+    return i64(x & 0x7fffffff) - (i64(bitcast<i32>(bitcast<u32>(x) >> 31u)) << 31u);
+}
 // The builtin conversion extends the sign.
 fn wt_cast_u32_i64(x: u32) -> i64 { return i64(x) & 4294967295li; }
 

@@ -9,7 +9,6 @@ and `render` runs only for a key that was never seen.
 from __future__ import annotations
 
 import functools
-import math
 import re
 import struct
 from dataclasses import dataclass
@@ -49,7 +48,8 @@ PACK = {
     dtypes.float16: "wt_f16_pack_f32({0})",
 }
 
-FEATURE = {"i64": "shader-int64", "f64": "shader-f64"}
+# Doubles are passed, and some of their functions computed, by way of 64-bit integers.
+FEATURE = {"i64": ("shader-int64",), "f64": ("shader-f64", "shader-int64")}
 _CALL = re.compile(r"\bwt_([a-z0-9_]+?)\(")
 
 
@@ -149,7 +149,7 @@ class Kernel:
         self.input_slots: dict[int, int] = {}
         self.outputs: list = []  # nodes
         self.blocks: list[Block] = []
-        self.elements = 0  # invocations' worth of work, for the trip bound and the debug line
+        self.quads: set[int] = set()  # input slots that are read four elements at a time
         self.workgroups = 1
         self.workgroup_size = 64
         self.trips = 1  # upper bound of loop iterations in one invocation
@@ -186,6 +186,7 @@ class Kernel:
             tuple((node.dtype, self.limits.windows(node.nbytes)) for node in self.inputs),
             tuple((node.dtype, self.limits.windows(node.nbytes)) for node in self.outputs),
             tuple((block.name, block.roots, tuple(block.code), block.returns) for block in self.blocks),
+            tuple(sorted(self.quads)),
             (len(self.words) + 3) // 4,
         )
 
@@ -280,17 +281,8 @@ class Block:
         elif kind == "f32":
             instruction = ("scalar", "f32", self.kernel.word(float_bits(value, dtype)))
         elif kind == "f64":
-            # A double as the sum of three floats: exact, once the very large and very small are scaled, in nine steps.
-            parts, rest, scale = [], float(value), None
-            if rest != 0 and math.isfinite(rest) and abs(math.frexp(rest)[1]) > 60:
-                mantissa, exponent = math.frexp(rest)
-                rest, scale = math.ldexp(mantissa, exponent % 9), 2.0 ** (exponent // 9)
-            for _ in range(3):
-                part = nearest_float32(rest)
-                parts.append(self.kernel.word(float_bits(part, dtypes.float32)))
-                rest = rest - part if abs(part) != float("inf") and part == part else 0.0
-            parts += [] if scale is None else [self.kernel.word(float_bits(scale, dtypes.float32))]
-            instruction = ("scalar", "f64", *parts)
+            bits = struct.unpack("<Q", struct.pack("<d", float(value)))[0]
+            instruction = ("scalar", "f64", self.kernel.word(bits), self.kernel.word(bits >> 32))
         else:
             instruction = ("scalar", kind, self.kernel.word(int(value)))
         self.code.append(instruction)
@@ -415,8 +407,8 @@ def render_instruction(instruction: tuple, name: str, hoisted: dict) -> str:
         if kind == "i64":
             return f"let {name} = i64(bitcast<i32>({words[1]})) * i64(4294967296) + wt_cast_u32_i64({words[0]});"
         if kind == "f64":
-            values = [f"f64(bitcast<f32>({part}))" for part in words]
-            return f"let {name} = ({' + '.join(values[:3])})" + "".join(f" * {values[3]}" for _ in range(9) if values[3:]) + ";"
+            high = f"i64(bitcast<i32>({words[1]})) * i64(4294967296)"
+            return f"let {name} = bitcast<f64>({high} + wt_cast_u32_i64({words[0]}));"
         return f"let {name} = {words[0]};" if kind == "u32" else f"let {name} = bitcast<{kind}>({words[0]});"
     if operation == "load":
         _, slot, index = instruction
@@ -479,13 +471,15 @@ def render(kernel: Kernel) -> str:
     lines.append(f"@group(0) @binding(0) var<uniform> params: array<vec4<u32>, {max(1, (len(kernel.words) + 3) // 4)}>;")
     binding = 1
     for slot, node in enumerate(kernel.inputs):
-        kind = f"vec4<{element_type(node.dtype)}>" if slot in quads else element_type(node.dtype)
+        kind = f"vec4<{element_type(node.dtype)}>" if slot in quads | kernel.quads else element_type(node.dtype)
         names: list[str] = []
         for _window in range(kernel.limits.windows(node.nbytes)):
             names.append(f"input_{slot}" if not names else f"input_{slot}_{len(names)}")
             lines.append(f"@group(0) @binding({binding}) var<storage, read> {names[-1]}: array<{kind}>;")
             binding += 1
-        lines.append(render_reader(slot, node.dtype, names, kernel.limits, slot in quads))
+        lines.append(render_reader(slot, node.dtype, names, kernel.limits, slot in quads | kernel.quads))
+        if slot in kernel.quads:  # the same buffer is also read one element at a time
+            lines.append(f"fn read_{slot}(i: u32) -> {compute_type(node.dtype)} {{ return quad_{slot}(i >> 2u)[i & 3u]; }}")
     for slot, node in enumerate(kernel.outputs):
         atomic = is_packed(node.dtype) and not elementwise
         if kernel.target is not None:  # scattered into place: whole words of floats are exchanged atomically when adding
@@ -505,6 +499,8 @@ def render(kernel: Kernel) -> str:
     for name, value in kernel.constants:
         if isinstance(value, tuple):
             lines.append(f"fn {name}() -> u32 {{ return {word(value[1])}; }}")
+        elif value in ("true", "false"):
+            lines.append(f"const {name} = {value};")
         elif isinstance(value, str) and name[0] != "$":
             lines.append(f"alias {name} = {value};")
         elif name[0] == "$":
@@ -663,10 +659,10 @@ def render_block(kernel: Kernel, block: Block, quads: set[int]) -> str:
 
 def check_features(dtype, limits: Limits, call: str) -> None:
     """Raise DTypeError when the adapter cannot compute in `dtype`."""
-    feature = FEATURE.get(compute_type(dtype))
-    if feature is not None and feature not in limits.features:
+    missing = [feature for feature in FEATURE.get(compute_type(dtype), ()) if feature not in limits.features]
+    if missing:
         raise DTypeError(
-            f"{call}: this adapter has no {feature} feature, so {dtype} cannot be computed on webgpu; "
+            f"{call}: this adapter has no {missing[0]} feature, so {dtype} cannot be computed on webgpu; "
             f"use device='cpu', or convert with .to(webtorch.{'int32' if dtype.kind == 'int' else 'float32'})"
         )
 

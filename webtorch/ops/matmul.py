@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import codegen, dtypes, engine, graph
+from .. import batching, codegen, dtypes, engine, graph
 from ..errors import DTypeError
 from ..graph import Operand
-from ..shapes import contiguous_strides, numel
+from ..shapes import coalesce, contiguous_strides, numel
 from . import Op, Tensor, cast_operand, common_device, describe, from_node, result_dtype, tracks
 
 MAX_EXTENT = 32768  # products one invocation adds up; longer sums are split (the driver's loop budget is 65,535)
@@ -20,6 +20,7 @@ MAX_EXTENT = 32768  # products one invocation adds up; longer sums are split (th
 class Contract(Op):
     """`groups` = (batch, m, k, n): how many dimensions each index stands for."""
 
+    batches = True
     inlines = False
 
     def stored_arguments(self, node: graph.Node) -> tuple:
@@ -32,13 +33,34 @@ class Contract(Op):
         if dtype is dtypes.bool_:
             raise DTypeError(f"matmul({describe(a, b)}): not implemented for bool; convert with .float() or .long() first")
         shape = (*a._shape[: nb + nm], *b._shape[nb + nk :])
-        node = self.node(a._operand(), b._operand(), groups, shape, dtype, device)
-        result = from_node(node)
+        if a._batch or b._batch:
+            result = self.batched(a, b, groups, dtype, device)
+        else:
+            result = from_node(self.node(a._operand(), b._operand(), groups, shape, dtype, device))
         if tracks(a, b):
             from ..autograd.graph import attach
 
             attach(self, result, (a, b), {"groups": groups})
         return result
+
+    def batched(self, a: Tensor, b: Tensor, groups: tuple[int, int, int, int], dtype, device) -> Tensor:
+        """Under vmap: the examples are more rows or columns where only one factor differs, more batches otherwise."""
+        nb, nm, nk, nn = groups
+        levels = batching.union((a, b))
+        count, sizes = len(levels), batching.sizes_of(levels)
+        rows, columns = a._shape[: nb + nm], b._shape[nb + nk :]
+        if not nb and not b._batch:
+            left = batching.operand(a, levels)
+            node = self.node(left, b._operand(), (0, count + nm, nk, nn), (*sizes, *rows, *columns), dtype, device)
+            return batching.hidden(from_node(node), levels)
+        if not nb and not a._batch:
+            strides = (*b._strides[:nk], *batching.lead_strides(b, levels), *b._strides[nk:])
+            right = Operand(b._storage.node, (*b._shape[:nk], *sizes, *columns), strides, b._offset)
+            node = self.node(a._operand(), right, (0, nm, nk, count + nn), (*rows, *sizes, *columns), dtype, device)
+            return batching.hidden(from_node(node), levels, len(rows))
+        left, right = batching.operand(a, levels), batching.operand(b, levels)
+        node = self.node(left, right, (count + nb, nm, nk, nn), (*sizes, *rows, *columns), dtype, device)
+        return batching.hidden(from_node(node), levels)
 
     def mixed(self, a: Tensor, b: Tensor):
         raise DTypeError(
@@ -110,12 +132,8 @@ class Contract(Op):
         kernel = codegen.Kernel(limits, "matmul_tiled" if tiled else "matmul", (("T", codegen.compute_type(node.dtype)),))
         for name, value in (("batches", batch), ("rows", m), ("columns", n), ("extent", k)):
             kernel.parameter(name, value)
-        left = kernel.block("load_a", ("batch", "m", "k"))
-        value = left.operand_at(a, (0, 0, nb), (1, nb, nb + nm), (2, nb + nm, nb + nm + nk))
-        left.returns = ((value, a.dtype),)
-        right = kernel.block("load_b", ("batch", "k", "n"))
-        value = right.operand_at(b, (0, 0, nb), (1, nb, nb + nk), (2, nb + nk, nb + nk + nn))
-        right.returns = ((value, b.dtype),)
+        self.factor(kernel, "a", a, (nb, nm, nk), ("batch", "m", "k"), tiled)
+        self.factor(kernel, "b", b, (nb, nk, nn), ("batch", "k", "n"), tiled)
         store_block(kernel, group)
         if tiled:
             kernel.workgroup_size = 256
@@ -123,9 +141,52 @@ class Contract(Op):
             kernel.trips = -(-k // 16) * (1 + 4 + 16)
         else:
             kernel.workgroup_size = 64
-            kernel.workgroups = -(-(batch * -(-m // 4) * -(-n // 4)) // 64)
-            kernel.trips = k + k // 128 + 2
+            kernel.workgroups = -(-(batch * -(-m // 8) * -(-n // 8)) // 64)
+            kernel.trips = (k // 4 + 4) * 2 + k // 128 + 2
         return kernel
+
+    def factor(self, kernel, name: str, operand: Operand, sizes: tuple, roots: tuple, tiled: bool) -> None:
+        """The holes that read one factor: `load_x` gives an element; for matmul.wgsl `quad_x` gives four, along the result
+        or along k, as one vector where they lie next to each other in memory."""
+        ends = (sizes[0], sizes[0] + sizes[1], sizes[0] + sizes[1] + sizes[2])
+        spans = [(index, first, end) for index, (first, end) in enumerate(zip((0, *ends), ends, strict=False))]
+        load = kernel.block(f"load_{name}", roots)
+        load.returns = ((load.operand_at(operand, *spans), operand.dtype),)
+        if tiled:
+            return
+        along_k, along_result = (2, 1) if name == "a" else (1, 2)
+        first, last = roots[1], roots[2]
+        over_k = contiguous_in_quads(operand, spans, along_k)
+        if over_k or contiguous_in_quads(operand, spans, along_result):
+            place = kernel.block(f"place_{name}", roots)
+            parts = [(index, operand.shape[start:end], operand.strides[start:end]) for index, start, end in spans]
+            place.returns = ((place.index(parts, operand.offset), None),)
+            slot = kernel.slot(operand.node)
+            kernel.quads.add(slot)
+            body = f"quad_{slot}(place_{name}(batch, {first}, {last}) >> 2u)"
+        else:
+            over_k = name == "a"
+            step = [f"near({last} + {n}u, LAST)" if name == "b" else f"{last} + {n}u" for n in range(4)]
+            body = f"vec4<T>({', '.join(f'load_{name}(batch, {first}, {each})' for each in step)})"
+            body = body.replace("LAST", "columns() - 1u")
+        kernel.constants += (
+            (f"{name.upper()}_OVER_K", "true" if over_k else "false"),
+            (f"$quad_{name}", f"fn quad_{name}(batch: u32, {first}: u32, {last}: u32) -> vec4<T> {{ return {body}; }}"),
+        )
+
+
+def contiguous_in_quads(operand: Operand, spans: list, along: int) -> bool:
+    """True when four neighbours along one index lie in one aligned vector, wherever one starts on a multiple of four."""
+    if operand.dtype.itemsize != 4 or operand.offset % 4:
+        return False
+    for index, first, end in spans:
+        sizes, (strides,) = coalesce(operand.shape[first:end], operand.strides[first:end])
+        if index == along:
+            if len(sizes) != 1 or strides[0] != 1 or sizes[0] % 4:
+                return False
+        elif any(stride % 4 for stride in strides):
+            return False
+    return True
 
 
 def flat_copy(operand: Operand, shape: tuple) -> Operand:
