@@ -284,6 +284,8 @@ async def initialize_device_async(name: str | device = "webgpu") -> device:
 def sync_device(name: str | device | None = None) -> None:
     """Compute everything that was asked for on a device (the default: all devices) and wait until it is done.
 
+    What kernels found on the way, such as an index out of range, is raised here at the latest.
+
     >>> sync_device("cpu")
     """
     if name is not None and device(name).type == "cpu":
@@ -291,7 +293,12 @@ def sync_device(name: str | device | None = None) -> None:
     realize_pending()
     backend = sys.modules.get("webtorch.backends.wgpu.device")
     current = backend.current_device() if backend is not None else None
-    if current is not None:
+    if current is None:
+        return
+    engine = sys.modules.get("webtorch.engine")
+    if engine is not None:
+        engine.synchronize()
+    else:
         current.sync()
 
 
