@@ -251,6 +251,8 @@ def bind_as_strided(shape, size, stride, storage_offset=None):
 def slice_gradient(g, x_shape, dim, start, length, step):
     from .pad import pad
 
+    if step < 0:
+        g, start, step = g.flip((dim,)), start + (length - 1) * step, -step
     low = [0] * len(x_shape)
     steps = [1] * len(x_shape)
     low[dim], steps[dim] = start, step
