@@ -37,6 +37,20 @@ def gradcheck(
     >>> webtorch.autograd.gradcheck(lambda x: (x * x).sum(), (x,))
     True
     """
+    return check(func, inputs, eps, atol, rtol, raise_exception, seed, lambda value: value.requires_grad)
+
+
+def check(
+    func: Callable,
+    inputs: Any,
+    eps: float,
+    atol: float,
+    rtol: float,
+    raise_exception: bool,
+    seed: int,
+    counts: Callable[[Tensor], bool],
+) -> bool:
+    """`gradcheck` of those results of `func` for which `counts` is true; gradients that were not recorded are zero."""
     inputs = as_tuple(inputs)
     wanted = [position for position, value in enumerate(inputs) if isinstance(value, Tensor) and value.requires_grad]
     if not wanted:
@@ -44,7 +58,9 @@ def gradcheck(
             "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
         )
     generator = np.random.default_rng(seed)
-    outputs = [value for value in as_tuple(func(*inputs)) if isinstance(value, Tensor) and value.requires_grad]
+    results = [value for value in as_tuple(func(*inputs)) if isinstance(value, Tensor)]
+    places = [place for place, value in enumerate(results) if counts(value)]
+    outputs = [results[place] for place in places]
     if not outputs:
         raise ValueError("gradcheck: none of the function's outputs requires grad")
     from ..creation import tensor
@@ -53,13 +69,20 @@ def gradcheck(
     given = [
         tensor(weight, dtype=value.dtype, device=value.device) for weight, value in zip(weights, outputs, strict=True)
     ]
-    gradients = grad(outputs, [inputs[position] for position in wanted], given, allow_unused=True)
+    recorded = [number for number, value in enumerate(outputs) if value.requires_grad]
+    gradients = (None,) * len(wanted)
+    if recorded:
+        gradients = grad(
+            [outputs[number] for number in recorded],
+            [inputs[position] for position in wanted],
+            [given[number] for number in recorded],
+            allow_unused=True,
+        )
 
     def weighted(values: list) -> float:
         with grad_mode.no_grad():
             results = [value for value in as_tuple(func(*values)) if isinstance(value, Tensor)]
-        floating = [value for value in results if value.dtype.is_floating_point][: len(weights)]
-        arrays = [value.detach().numpy().astype(np.float64) for value in floating]
+        arrays = [results[place].detach().numpy().astype(np.float64) for place in places]
         return float(sum((weight * array).sum() for weight, array in zip(weights, arrays, strict=True)))
 
     for position, gradient in zip(wanted, gradients, strict=True):
@@ -95,7 +118,7 @@ def gradgradcheck(
     raise_exception: bool = True,
     seed: int = 1,
 ) -> bool:
-    """`gradcheck` of the gradients of `func`: its second derivatives.
+    """`gradcheck` of the gradients of `func`, as functions of its inputs and of the gradients of its outputs.
 
     >>> import webtorch
     >>> x = webtorch.rand(3, dtype=webtorch.float64, requires_grad=True)
@@ -108,23 +131,21 @@ def gradgradcheck(
     from ..creation import tensor
 
     generator = np.random.default_rng(seed)
-    given = [
-        tensor(generator.standard_normal(value._shape), dtype=value.dtype, device=value.device) for value in outputs
-    ]
+    given = [tensor(generator.standard_normal(value._shape), dtype=value.dtype, device=value.device) for value in outputs]
+    given = [value.requires_grad_() for value in given]
 
     def first(*values: Any) -> tuple:
-        values = tuple(
-            value.detach().requires_grad_() if position in wanted and not value.requires_grad else value
-            for position, value in enumerate(values)
+        points, weights = values[: len(inputs)], values[len(inputs) :]
+        points = tuple(
+            value if position not in wanted or value.requires_grad else value.detach().requires_grad_()
+            for position, value in enumerate(points)
         )
         with grad_mode.enable_grad():
-            results = [value for value in as_tuple(func(*values)) if isinstance(value, Tensor) and value.requires_grad]
+            results = [value for value in as_tuple(func(*points)) if isinstance(value, Tensor) and value.requires_grad]
             found = grad(
-                results, [values[position] for position in wanted], given, create_graph=True, allow_unused=True
+                results, [points[position] for position in wanted], list(weights), create_graph=True, allow_unused=True
             )
         return tuple(value for value in found if value is not None)
 
-    probe = first(*inputs)
-    if not any(value.requires_grad for value in probe):
-        return True  # a linear function: its second derivative is zero everywhere, and nothing is recorded
-    return gradcheck(first, inputs, eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, seed=seed)
+    # All gradients count, those without history too: a rule that drops it would go unnoticed otherwise.
+    return check(first, (*inputs, *given), eps, atol, rtol, raise_exception, seed, lambda value: True)

@@ -482,7 +482,7 @@ tensor([0.0000, 2.1972])
 """)
 
 nextafter = Checked("nextafter", numpy=np.nextafter, dtype=floating_only, check=check_nextafter, wgsl={"float": "wt_nextafter({x}, {y})"},
-    vjp=(lambda g: zeros(g), lambda g: zeros(g)),
+    vjp=(lambda g, x, y: where(x == y, 0, g), lambda g: zeros(g)),
     doc="""The next number after x in the direction of y. Only for floating dtypes; on webgpu only float32.
 
 >>> webtorch.nextafter(webtorch.tensor([1.0]), webtorch.tensor([2.0])) > 1
