@@ -124,23 +124,28 @@ class Plan:
         self.indices: list[tuple[int, Tensor]] = []  # (dimension of the view, index)
         self.mask: Tensor | None = None  # the only index, when it is a bool tensor
         view, dim = x, 0
+        named = 0  # the dimension of x that an item addresses, for errors
         advanced: list[tuple[int, Tensor]] = []
+        self.names: list[int] = []  # the dimension of x that each of them addresses first
         for item in items:
             if item is None:
                 view, dim = view.unsqueeze(dim), dim + 1
             elif isinstance(item, slice):
-                view, dim = self.slice(view, dim, item), dim + 1
+                view, dim, named = self.slice(view, dim, item), dim + 1, named + 1
             elif is_advanced(item):
                 tensor = as_index(item, x.device)
                 if tensor.dtype is dtypes.bool_ and not tensor._shape:
                     view = view.unsqueeze(dim)
                     tensor = tensor.reshape((1,))
+                    named -= 1
                 if tensor.dtype is dtypes.uint8:
                     tensor = tensor.to(dtypes.bool_)
                 advanced.append((dim, tensor))
-                dim += max(1, tensor.ndim) if tensor.dtype is dtypes.bool_ else 1
+                self.names.append(named)
+                width = max(1, tensor.ndim) if tensor.dtype is dtypes.bool_ else 1
+                dim, named = dim + width, named + width
             else:
-                view = self.integer(view, dim, item)
+                view, named = self.integer(view, dim, item, named), named + 1
         self.view = view
         if len(advanced) == 1 and advanced[0][1].dtype is dtypes.bool_:
             self.mask, self.mask_dim = advanced[0][1], advanced[0][0]
@@ -172,7 +177,7 @@ class Plan:
         start = start if length else 0
         return slice_.view(view, {"dim": dim, "start": start, "length": length, "step": step})
 
-    def integer(self, view: Tensor, dim: int, item: Any) -> Tensor:
+    def integer(self, view: Tensor, dim: int, item: Any, named: int) -> Tensor:
         try:
             index = item.__index__()
         except (AttributeError, TypeError):
@@ -182,7 +187,7 @@ class Plan:
             ) from None
         size = view._shape[dim]
         if not -size <= index < size:
-            raise out_of_range(self.call, index, dim, size)
+            raise out_of_range(self.call, index, named, size)
         return view.select(dim, index)
 
     def check_mask(self, mask: Tensor, dim: int) -> None:
@@ -197,14 +202,14 @@ class Plan:
     def resolve(self) -> tuple[list[Tensor], tuple[int, ...], tuple[int, ...]]:
         """The indices (of one shape, checked, not negative), their dimensions, and that shape."""
         indices, dims = [], []
-        for dim, tensor in self.advanced:
+        for (dim, tensor), named in zip(self.advanced, self.names, strict=True):
             if tensor.dtype is dtypes.bool_:
                 self.check_mask(tensor, dim)
                 for offset, positions in enumerate(nonzero(tensor, as_tuple=True)):
                     indices.append(positions)
                     dims.append(dim + offset)
             else:
-                indices.append(checked(tensor, self.view._shape[dim], dim, self.call))
+                indices.append(checked(tensor, self.view._shape[dim], named, self.call))
                 dims.append(dim)
         try:
             shape = broadcast_shapes(*(index._shape for index in indices), call=self.call)
@@ -463,8 +468,24 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
 
 
 def index_written(input: Tensor, dim: int, index: Tensor, source: Tensor, accumulate: bool, call: str) -> Tensor:
+    if not input._shape:
+        return index_written(input.reshape((1,)), dim, index, source.reshape((-1,)), accumulate, call).reshape(())
     dim = normalize_dim(dim, input.ndim, call)
     same_device(input, index, call)
+    same_device(input, source, call)
+    if source.dtype is not input.dtype:
+        raise DTypeError(
+            f"{call}: self and source expected to have the same dtype, but got (self) {input.dtype} and (source) {source.dtype}; "
+            "convert one with .to()"
+        )
+    wanted = (*input._shape[:dim], index.numel(), *input._shape[dim + 1 :])
+    if not source._shape and numel(wanted) == 1:
+        source = source.reshape(wanted)
+    if source._shape != wanted:
+        raise ShapeError(
+            f"{call}(dim={dim}) of shape {list(input._shape)} with {index.numel()} indices: source must have shape "
+            f"{list(wanted)}, but has {list(source._shape)}"
+        )
     index = checked(one_dimensional(index, call), input._shape[dim], dim, call, wrap=False)
     return put(input, source.movedim(dim, 0), [index], (dim,), accumulate)
 
