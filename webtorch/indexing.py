@@ -84,7 +84,7 @@ def as_index(value: Any, device: Any) -> Tensor:
     if isinstance(value, Tensor):
         return value if value.device == device else value.to(device)
     array = np.asarray(value)
-    if array.size == 0:
+    if array.size == 0 and array.dtype.kind == "f":  # an empty list
         array = array.astype(np.int64)
     if array.dtype.kind not in "biu":
         raise IndexShapeError(
