@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dtypes, engine, grad_mode, graph
+from . import batching, dtypes, engine, grad_mode, graph
 from .devices import device as Device
 from .devices import get_default_device
 from .dtypes import dtype as DType
@@ -298,9 +298,8 @@ def factory(name: str, value: Any, what: str):
         if not isinstance(input, Tensor):
             raise TypeError(f"{name}_like: expected a Tensor, got {type(input).__name__}")
         chosen = dtypes.as_dtype(dtype) if dtype is not None else input.dtype
-        return finish(
-            constant(input._shape, value, chosen, input.device if device is None else Device(device)), requires_grad
-        )
+        made = constant(input._shape, value, chosen, input.device if device is None else Device(device))
+        return finish(batching.made_like(made, input), requires_grad)
 
     make.__name__ = make.__qualname__ = name
     make_like.__name__ = make_like.__qualname__ = name + "_like"
@@ -363,9 +362,8 @@ def full_like(
     """
     chosen = dtypes.as_dtype(dtype) if dtype is not None else input.dtype
     value = fill_value.item() if isinstance(fill_value, (Tensor, np.generic)) else fill_value
-    return finish(
-        constant(input._shape, value, chosen, input.device if device is None else Device(device)), requires_grad
-    )
+    made = constant(input._shape, value, chosen, input.device if device is None else Device(device))
+    return finish(batching.made_like(made, input), requires_grad)
 
 
 def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -391,7 +389,7 @@ def ramp_array(node: graph.Node) -> np.ndarray:
 
 
 # One multiplication and one addition; where a GPU contracts them the last bit may differ.
-ramp = Fill("_ramp", wgsl="{start} + {t}({i}) * {step}", numpy=ramp_array)
+ramp = Fill("_ramp", wgsl="{start} + {t}(i32({i})) * {step}", numpy=ramp_array)
 
 
 def arange(
@@ -518,7 +516,9 @@ def convert(x: Tensor, device: Device, dtype: DType, copy: bool) -> Tensor:
 
     with grad_mode.no_grad():
         value = x.detach()
-        if device.type == "cpu":
+        if x._batch:
+            value = batching.lifted(lambda whole: convert(whole, device, dtype, True), value)
+        elif device.type == "cpu":
             value = moved(value, device)  # converted where every dtype exists
         if value.dtype is not dtype:
             if value.device.type != "cpu":
@@ -527,10 +527,10 @@ def convert(x: Tensor, device: Device, dtype: DType, copy: bool) -> Tensor:
 
                 codegen.check_features(dtype, engine.limits_of(backend.get_device()), f"to({dtype})")
             value = from_node(graph.record(cast, (value._operand(),), {}, value._shape, dtype, value.device))
-        elif value.device == device and value._storage is x._storage:
+        elif not x._batch and value.device == device and value._storage is x._storage:
             value = from_node(graph.record(copy_row, (value._operand(),), {}, value._shape, dtype, device))
         value = moved(value, device)
-    if x.requires_grad and dtype.is_floating_point and tracks(x):
+    if dtype.is_floating_point and tracks(x):
         from .autograd.graph import attach
 
         attach(TABLE["_to"], value, (x,), {})

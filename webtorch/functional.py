@@ -7,10 +7,10 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from . import creation, dtypes, grad_mode, graph
+from . import batching, creation, dtypes, grad_mode, graph
 from .devices import device as Device
 from .errors import DTypeError, IndexShapeError, ShapeError, coded_error
-from .ops import TABLE, common_device, describe, from_node, result_dtype
+from .ops import TABLE, common_device, describe, from_node, result_dtype, tracks
 from .ops.elementwise import clone as clone_row
 from .ops.elementwise import store_out
 from .ops.matmul import contract, inner_error
@@ -26,7 +26,7 @@ from .shapes import (
     reduced_shape,
     view_strides,
 )
-from .tensor import Tensor, view_of
+from .tensor import Tensor
 
 METHODS: list[str] = []  # names of the functions below that are also methods
 
@@ -49,14 +49,14 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     >>> webtorch.clone(webtorch.tensor([1.0]))
     tensor([1.])
     """
-    result = from_node(graph.record(clone_row, (input._operand(),), {}, input._shape, input.dtype, input.device))
-    if input.requires_grad:
-        from .ops import tracks
+    if input._batch:
+        result = batching.lifted(clone, input)
+    else:
+        result = from_node(graph.record(clone_row, (input._operand(),), {}, input._shape, input.dtype, input.device))
+    if tracks(input):
+        from .autograd.graph import attach
 
-        if tracks(input):
-            from .autograd.graph import attach
-
-            attach(clone_row, result, (input,), {})
+        attach(clone_row, result, (input,), {})
     return result
 
 
@@ -79,7 +79,7 @@ def detach(input: Tensor) -> Tensor:
     >>> webtorch.ones(1, requires_grad=True).detach().requires_grad
     False
     """
-    return view_of(input._storage, input._shape, input._strides, input._offset)
+    return input._view(input._shape, input._strides, input._offset)
 
 
 @method

@@ -8,10 +8,15 @@ value now. Writing through a tensor gives its storage another node, so whoever r
 from __future__ import annotations
 
 import weakref
+from contextvars import ContextVar
 from typing import Any
 
 from . import engine
 from .shapes import contiguous_strides, is_contiguous, numel
+
+
+# True where a write may not change the memory it writes to, because old values are kept for backward.
+keep_old_values: ContextVar[bool] = ContextVar("webtorch_keep_old_values", default=False)
 
 
 class Operand:
@@ -113,11 +118,12 @@ class Storage:
     def device(self):
         return self.node.device
 
-    def replace(self, node: Node) -> None:
+    def replace(self, node: Node, counted: bool = True) -> None:
         """Make `node` the value of this storage and count the write."""
         self.node = node
         node.storage = weakref.ref(self)
-        self.bump()
+        if counted:
+            self.bump()
 
     def bump(self) -> None:
         if self.version is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import creation, dtypes, engine, grad_mode
+from . import batching, creation, dtypes, engine, grad_mode
 from .autograd import inplace
 from .errors import DeviceError, DTypeError, IndexShapeError, ShapeError, coded_error
 from .ops import common_device
@@ -51,20 +51,24 @@ def checked(index: Tensor, size: int, dim: int, call: str, wrap: bool = True) ->
     index = index.detach()
     low = -size if wrap else 0
     if index.device.type == "cpu":
-        array = index._array()
+        levels = batching.levels_of(index)
+        array = (batching.exposed(index, levels) if levels else index)._array()
         if array.size:
             smallest, largest = int(array.min()), int(array.max())
             if smallest < low or largest >= size:
                 raise out_of_range(call, smallest if smallest < low else largest, dim, size)
             if smallest < 0:
-                return creation.leaf(np.where(array < 0, array + size, array), index.device)
+                wrapped = creation.leaf(np.where(array < 0, array + size, array), index.device)
+                return batching.hidden(wrapped, levels) if levels else wrapped
         return index
     with grad_mode.no_grad():
         if numel(index._shape):
-            bad = ((index < low) | (index >= size)).any()
+            levels = batching.levels_of(index)
+            whole = batching.exposed(index, levels) if levels else index
+            bad = ((whole < low) | (whole >= size)).any()
 
             def verdict(found: np.ndarray) -> Exception | None:
-                return out_of_range(call, int(offending(index, low, size)), dim, size) if found[0] else None
+                return out_of_range(call, int(offending(whole, low, size)), dim, size) if found[0] else None
 
             engine.add_check(bad._storage.node, verdict)
             if len(engine._checks) > MAX_CHECKS:

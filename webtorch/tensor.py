@@ -7,6 +7,7 @@ themselves to this class as methods.
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,10 +62,14 @@ class Tensor:
     _leaf_requires_grad: bool = False
     _retains_grad: bool = False
     _base: Tensor | None = None
+    _uncounted: bool = False  # made by `.data`: writes through it leave the version as it is
     _view_version: int | None = None
     _hooks: Any = None
     _post_accumulate_hooks: Any = None
     _accumulator: Any = None
+    _batch: tuple = ()  # hidden dimensions under vmap: (level, size, stride) each, see webtorch.batching
+    _hidden_view: bool = False  # made by vmap from a tensor outside, whose history a write would have to change
+    _tangents: dict | None = None  # forward-mode derivatives by level, see webtorch.tangents
     __array_priority__ = 1000  # numpy defers to our reflected operators
 
     if TYPE_CHECKING:
@@ -238,16 +243,27 @@ class Tensor:
     # ---- the graph's view of this tensor ----------------------------------------------------------------------------
 
     def _operand(self) -> graph.Operand:
+        if self._batch:
+            from .batching import Unbatchable
+
+            raise Unbatchable("an operation that knows no batching rule")
         return graph.Operand(self._storage.node, self._shape, self._strides, self._offset)
 
     def _view(self, shape: tuple, strides: tuple, offset: int) -> Tensor:
         """Another view of the same storage, without a gradient; view ops add that."""
-        return view_of(self._storage, shape, strides, offset)
+        view = view_of(self._storage, shape, strides, offset)
+        if self._batch:
+            view._batch = self._batch
+        return view
 
     # ---- reading ----------------------------------------------------------------------------------------------------
 
     def _array(self) -> np.ndarray:
         """The elements as a numpy array: the memory itself on cpu, a copy from a GPU."""
+        if self._batch:
+            from .batching import Unbatchable
+
+            raise Unbatchable("reading its values")
         if self.device.type != "cpu" and self.numel() < self._storage.node.size and self.numel() > 0:
             from . import ops
 
@@ -350,6 +366,10 @@ class Tensor:
     def __repr__(self) -> str:
         from .printing import tensor_repr
 
+        if self._batch:
+            from .batching import batched_repr
+
+            return batched_repr(self)
         return tensor_repr(self)
 
     def __format__(self, specification: str) -> str:
@@ -368,20 +388,30 @@ class Tensor:
         """
         storage = self._storage
         node = storage.node
+        if self._batch or value._batch:
+            from .batching import exposed_for_write
+
+            self, value = exposed_for_write(self, value)
         if node.device.type == "cpu":
+            if graph.keep_old_values.get():
+                node = storage.node = graph.data(node.buffer.copy(), node.shape, node.dtype, node.device)
+                node.storage = weakref.ref(storage)
             target = engine.strided(node.buffer, self._shape, self._strides, self._offset)
             source = value._array()
             if np.may_share_memory(target, source):
                 source = source.copy()
             np.copyto(target, source)
-            storage.bump()
+            if not self._uncounted:
+                storage.bump()
         elif numel(self._shape) == 0:
-            storage.bump()
+            if not self._uncounted:
+                storage.bump()
         else:
             from . import ops
 
             whole = self._offset == 0 and numel(self._shape) == node.size and is_contiguous(self._shape, self._strides)
-            storage.replace(ops.contiguous_node(value) if whole else ops.write_node(node, self, value))
+            replacement = ops.contiguous_node(value) if whole else ops.write_node(node, self, value)
+            storage.replace(replacement, counted=not self._uncounted)
 
     # ---- autograd's fields ------------------------------------------------------------------------------------------
 
@@ -467,8 +497,10 @@ class Tensor:
 
     @property
     def data(self) -> Tensor:
-        """The same memory without autograd: writes through it are not recorded and not counted as versions of this tensor."""
-        other = view_of(self._storage, self._shape, self._strides, self._offset)
+        """The same memory without autograd: writes through it are neither recorded nor counted as versions, so backward
+        does not notice them, as in PyTorch. `detach()` is the same with the count."""
+        other = self._view(self._shape, self._strides, self._offset)
+        other._uncounted = True
         return other
 
     @data.setter

@@ -62,7 +62,7 @@ class FunctionNode(Node):
     def unpack(self) -> tuple:
         if self.saved is None:
             raise RuntimeError(FREED)
-        return tuple(value.unpack(self, "saved") if isinstance(value, SavedTensor) else value for value in self.saved)
+        return tuple(value.unpack(self) if isinstance(value, SavedTensor) else value for value in self.saved)
 
     def backward(self, gradients: list) -> list:
         from ..creation import zeros

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from .. import grad_mode
+from .. import batching, grad_mode, tangents
 from ..shapes import contiguous_strides
-from ..tensor import Tensor, view_of
+from ..tensor import Tensor
+from . import anomaly, saved
 
 _sequence = itertools.count()
 _hook_numbers = itertools.count()
@@ -49,7 +51,7 @@ class Hooks(OrderedDict):
 class SavedTensor:
     """A tensor kept for the backward pass, with the version its memory had then."""
 
-    __slots__ = ("is_output", "number", "packed", "tensor", "unpack_hook", "version")
+    __slots__ = ("history", "is_output", "node", "number", "packed", "tensor", "unpack_hook", "version")
 
     def __init__(self, tensor: Tensor, is_output: bool, number: int) -> None:
         if tensor._storage.version is None:
@@ -61,49 +63,53 @@ class SavedTensor:
         self.number = number
         self.version = tensor._storage.version
         self.unpack_hook = None
-        hooks = saved_tensor_hooks()
+        self.node = self.history = None
+        hooks = saved.hooks()
         if hooks is not None:
             pack, self.unpack_hook = hooks
-            with grad_mode.no_grad():
-                self.packed = pack(tensor.detach() if is_output else tensor)
+            self.history = None if is_output else edge(tensor)
+            self.packed = saved.pack(pack, tensor)
             self.tensor = None
             return
+        if saved.mutation_allowed():
+            self.node = tensor._storage.node
+            self.history = None if is_output else edge(tensor)
         # An output refers to its own node through grad_fn: keep the memory only, so that no cycle pins the graph.
-        self.tensor = view_of(tensor._storage, tensor._shape, tensor._strides, tensor._offset) if is_output else tensor
+        self.tensor = tensor._view(tensor._shape, tensor._strides, tensor._offset) if is_output else tensor
 
-    def unpack(self, node: Node, name: str) -> Tensor:
+    def unpack(self, node: Node) -> Tensor:
         if self.unpack_hook is not None:
-            tensor = self.unpack_hook(self.packed)
-            if self.is_output and grad_mode.current().grad:
-                tensor = tensor.detach()
-                tensor._grad_fn = node
-            return tensor
+            return self.with_history(saved.unpack(self.unpack_hook, self.packed), node)
         tensor = self.tensor
         if tensor._storage.version != self.version:
-            kind = (
-                tensor.dtype.name.replace("float32", "Float")
-                .replace("float64", "Double")
-                .replace("int64", "Long")
-                .capitalize()
-            )
+            if self.node is not None and tensor._storage.node is not self.node:
+                return self.with_history(saved.old_value(tensor, self.node), node)
             raise RuntimeError(
                 "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                f"[webtorch.{kind}Tensor {list(tensor._shape)}], which is {'output' if self.is_output else 'input'} "
-                f"{self.number} of {node.name()}, is at version {tensor._storage.version}; expected version {self.version} "
-                "instead. Hint: write y = op(x) instead of x.op_(), or clone the tensor before changing it."
+                f"[webtorch.{TYPE_NAMES.get(tensor.dtype.name, tensor.dtype.name)}Tensor {list(tensor._shape)}], which is "
+                f"{'output' if self.is_output else 'input'} {self.number} of {node.name()}, is at version "
+                f"{tensor._storage.version}; expected version {self.version} instead. Hint: write y = op(x) instead of "
+                "x.op_(), or clone the tensor before changing it."
             )
-        if self.is_output:
-            tensor = view_of(tensor._storage, tensor._shape, tensor._strides, tensor._offset)
-            if grad_mode.current().grad:
-                tensor._grad_fn = node
-        return tensor
+        if not self.is_output:
+            return tensor
+        return self.with_history(tensor, node)
+
+    def with_history(self, tensor: Tensor, node: Node) -> Tensor:
+        """The value as the tensor that was saved: what is done with it leads back to where that came from."""
+        alias = tensor._view(tensor._shape, tensor._strides, tensor._offset)
+        alias._tangents = tensor._tangents
+        if grad_mode.current().grad:
+            history = (node, self.number) if self.is_output else self.history
+            if history is not None:
+                alias._grad_fn, alias._output_number = history
+        return alias
 
 
-_saved_hooks: list = []  # installed by autograd.graph's context managers; innermost last
-
-
-def saved_tensor_hooks() -> tuple[Callable, Callable] | None:
-    return _saved_hooks[-1] if _saved_hooks else None
+TYPE_NAMES = {
+    "float16": "Half", "float32": "Float", "float64": "Double", "int8": "Char", "int16": "Short", "int32": "Int",
+    "int64": "Long", "uint8": "Byte", "bool": "Bool",
+}  # fmt: skip
 
 
 class Node:
@@ -113,6 +119,8 @@ class Node:
         self.edges = edges  # (node, output number) or None, one per input
         self.sequence = next(_sequence)
         self.metadata: dict = {}
+        if anomaly.enabled:
+            anomaly.remember(self)
         self.output_count = 1
         self.prehooks: Hooks | None = None
         self.posthooks: Hooks | None = None
@@ -161,6 +169,9 @@ class Node:
         return f"<{self.name()} object at {id(self):#x}>"
 
 
+_accumulating = threading.Lock()  # backward may run in several threads at once, with a leaf in common
+
+
 class AccumulateGrad(Node):
     """Where gradients end: adds what arrives to a leaf's `.grad`."""
 
@@ -172,6 +183,15 @@ class AccumulateGrad(Node):
     def backward(self, gradients: list) -> list:
         (gradient,) = gradients
         variable = self.variable
+        with _accumulating:
+            self.accumulate(variable, gradient)
+        if variable._post_accumulate_hooks:
+            for hook in list(variable._post_accumulate_hooks.values()):
+                hook(variable)
+        return []
+
+    @staticmethod
+    def accumulate(variable: Tensor, gradient: Tensor) -> None:
         if variable._grad is None:
             # The engine may hand the same tensor to several leaves; each gets memory of its own.
             variable._grad = gradient if grad_mode.current().grad else gradient.clone()
@@ -179,10 +199,6 @@ class AccumulateGrad(Node):
             variable._grad = variable._grad + gradient
         else:
             variable._grad.add_(gradient)
-        if variable._post_accumulate_hooks:
-            for hook in list(variable._post_accumulate_hooks.values()):
-                hook(variable)
-        return []
 
 
 def accumulator(leaf: Tensor) -> AccumulateGrad:
@@ -221,13 +237,18 @@ class OpNode(Node):
         self.inputs = tuple(
             (value._shape, value.dtype, value.device) if isinstance(value, Tensor) else None for value in inputs
         )
+        self.dropped: tuple | None = None  # hidden dimensions that an input's gradient is summed over, see webtorch.batching
+        if output._batch and not op.moves_levels:
+            self.dropped = tuple(
+                batching.dropped(output, value) if isinstance(value, Tensor) else () for value in inputs
+            )
         self.saved: dict[str, Any] | None = {}
         needed = frozenset().union(
             *(names for names, wanted in zip(op.rule_names, self.edges, strict=False) if wanted is not None)
         )
         for position, value in enumerate(inputs):
-            letter = "xyzw"[position]
-            if letter in needed:
+            letter = "xyzw"[position : position + 1]  # a cat has more inputs than letters, and needs none of their values
+            if letter and letter in needed:
                 self.saved[letter] = SavedTensor(value, False, position) if isinstance(value, Tensor) else value
         if "out" in needed:
             self.saved["out"] = SavedTensor(output, True, 0)
@@ -245,8 +266,8 @@ class OpNode(Node):
         if name.endswith("_dtype") and name[0] in "xyzw" and name not in self.attributes:
             return self.inputs["xyzw".index(name[0])][1]
         if name == "out" or (name in ("x", "y", "z", "w") and name not in self.attributes):
-            saved = self.saved[name]
-            cache[name] = saved.unpack(self, name) if isinstance(saved, SavedTensor) else saved
+            kept = self.saved[name]
+            cache[name] = kept.unpack(self) if isinstance(kept, SavedTensor) else kept
             return cache[name]
         return self.attributes[name]
 
@@ -262,7 +283,10 @@ class OpNode(Node):
                 continue
             rule = self.op.vjp[position]
             arguments = [self.value(name, gradient, cache) for name in self.op.rule_names[position]]
-            results.append(fit(rule(*arguments), self.inputs[position]))
+            result = rule(*arguments)
+            if self.dropped is not None and self.dropped[position] and result is not None:
+                result = batching.summed(result, self.dropped[position])
+            results.append(fit(result, self.inputs[position]))
         return results
 
     def release(self) -> None:
@@ -307,10 +331,22 @@ def sum_to(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def attach(op: Any, output: Tensor, inputs: tuple, attributes: dict) -> None:
-    """Hang the node of `op` on its result. The caller has checked that recording is on and an input requires grad."""
-    node = OpNode(op, inputs, attributes, output)
-    if any(target is not None for target in node.edges):
-        output._grad_fn = node
+    """Tell autograd of a result: hang the node of `op` on it when it is to be recorded, compute its tangents when inputs
+    have some. The caller has checked that one of the two is the case (`ops.tracks`)."""
+    state = grad_mode.current()
+    node = None
+    if state.grad and not state.inference:
+        node = OpNode(op, inputs, attributes, output)
+        if any(target is not None for target in node.edges):
+            output._grad_fn = node
+    if tangents.live:
+        from . import forward_ad
+
+        forward_ad.push(op, output, inputs, attributes)
+        if node is not None and node.saved and output._tangents:
+            kept = node.saved.get("out")
+            if isinstance(kept, SavedTensor) and kept.tensor is not None:
+                kept.tensor._tangents = output._tangents
 
 
 def strides_of(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -10,9 +10,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from .. import dtypes, grad_mode
+from .. import batching, dtypes, grad_mode, tangents
 from ..errors import DTypeError, ShapeError
-from ..tensor import Tensor, view_of
+from ..tensor import Tensor
 from .graph import Node, edge, fit
 
 
@@ -47,7 +47,8 @@ def apply(function: Callable, target: Tensor, args: tuple, given: dict, call: st
     check_target(target, call)
     if not tracks(target, *args, *given.values()):
         return assign(target, function(target, *args, **given), call)
-    stand_in = view_of(target._storage, target._shape, target._strides, target._offset)
+    stand_in = target._view(target._shape, target._strides, target._offset)
+    stand_in._tangents = target._tangents
     stand_in._grad_fn, stand_in._output_number = target.grad_fn, target._output_number
     result = function(stand_in, *args, **given)
     reference = weakref.ref(stand_in)
@@ -57,7 +58,7 @@ def apply(function: Callable, target: Tensor, args: tuple, given: dict, call: st
         with grad_mode.no_grad():
             copy = saved.detach().clone()
         copy._storage.version = saved._storage.version
-        saved._storage, saved._strides, saved._offset = copy._storage, copy._strides, copy._offset
+        saved._storage, saved._strides, saved._offset, saved._batch = copy._storage, copy._strides, copy._offset, copy._batch
     return assign(target, result, call)
 
 
@@ -75,6 +76,8 @@ def assign(target: Tensor, result: Tensor, call: str, overwrites: bool = False) 
             f"{call}: result type {result.dtype} can't be cast to the desired output type {target.dtype}; "
             f"use the out-of-place form {call.rstrip('_')}, or convert the tensor first"
         )
+    if target._batch:
+        result = batching.spread(result, batching.levels_of(target))
     value = result.detach()
     if value.dtype is not target.dtype or value.device != target.device:
         value = value.to(device=target.device, dtype=target.dtype)
@@ -83,9 +86,18 @@ def assign(target: Tensor, result: Tensor, call: str, overwrites: bool = False) 
         grad_mode.current().grad and not grad_mode.current().inference and (history is not None or target.requires_grad)
     )
     old = None
+    if rewrite and (target._hidden_view or (target._base is not None and target._base._hidden_view)):
+        raise RuntimeError(
+            f"{call}: under vmap, a write to an input cannot be recorded: the tensor outside shares its memory and would "
+            "need a history, too. Write to a clone() of it"
+        )
     if rewrite and target._base is not None:
         old = edge(target._base)
     target._write(value)
+    if tangents.live:
+        from .forward_ad import write_tangents
+
+        write_tangents(target, result)
     if not rewrite:
         return target
     if target._base is None:
@@ -153,7 +165,7 @@ def refresh_view(view: Tensor) -> None:
         from ..ops import TABLE
         from .graph import OpNode
 
-        alias = view_of(view._storage, view._shape, view._strides, view._offset)
+        alias = view._view(view._shape, view._strides, view._offset)
         attributes = {
             "geometry": (base._shape, base._strides, base._offset),
             "view": (view._shape, view._strides, view._offset),

@@ -6,6 +6,7 @@ Each kind of op is one module: a class that says how its shader's holes are fill
 
 from __future__ import annotations
 
+import functools
 import inspect
 import types
 from collections.abc import Callable
@@ -13,11 +14,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from .. import dtypes, graph
+from .. import batching, dtypes, graph, tangents
 from ..dtypes import dtype as DType
 from ..errors import DeviceError, DTypeError
 from ..grad_mode import current
-from ..shapes import numel
+from ..shapes import coalesce, numel
 from ..tensor import Tensor, from_node, view_of
 
 TABLE: dict[str, Op] = {}
@@ -35,6 +36,8 @@ class Op:
     `domain` says where tests may sample the inputs; `doc` is the public documentation.
     """
 
+    batches = False  # knows what to do with hidden dimensions (vmap); kinds that do not are run example by example
+    moves_levels = False  # its gradient rules take care of hidden dimensions themselves
     inlines = False  # may be expanded where it is read, instead of being stored
     keeps_index = False  # element i of the result needs element i of (broadcast) arguments only
     has_epilogue = True  # elementwise consumers may be computed where the results are stored
@@ -72,6 +75,11 @@ class Op:
         if method and public:
             setattr(Tensor, self.method_name, self)
 
+    def __init_subclass__(cls, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        if not cls.batches and "__call__" in cls.__dict__:
+            cls.__call__ = example_by_example(cls.__call__)  # type: ignore[method-assign]
+
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else types.MethodType(cast(Callable, self), instance)
 
@@ -108,6 +116,24 @@ class Op:
     def lower(self, group, limits):
         """For cores: the kernel that computes a group around this op's node."""
         raise NotImplementedError(self.name)
+
+
+def example_by_example(call: Callable) -> Callable:
+    """The call of a kind without a batching rule: under vmap it runs once per example."""
+
+    @functools.wraps(call)
+    def checked(self: Any, *args: Any, **given: Any) -> Any:
+        for value in args:
+            if isinstance(value, (list, tuple)) or (isinstance(value, Tensor) and value._batch):
+                break
+        else:
+            if not given:
+                return call(self, *args, **given)
+        if batching.batched(args) or batching.batched(given.values()):
+            return batching.by_examples(functools.partial(checked, self), args, given)
+        return call(self, *args, **given)
+
+    return checked
 
 
 def parameter_names(rule: Callable | None) -> tuple[str, ...]:
@@ -188,6 +214,23 @@ def result_dtype(inputs: list) -> DType:
     return dtypes.result_dtype(operands)
 
 
+# ---- layouts ----------------------------------------------------------------------------------------------------
+
+
+def contiguous_in_quads(operand: Operand, spans: list, along: int) -> bool:
+    """True when four neighbours along one index lie in one aligned vector, wherever one starts on a multiple of four."""
+    if operand.dtype.itemsize != 4 or operand.offset % 4:
+        return False
+    for index, first, end in spans:
+        sizes, (strides,) = coalesce(operand.shape[first:end], operand.strides[first:end])
+        if index == along:
+            if len(sizes) != 1 or strides[0] != 1 or sizes[0] % 4:
+                return False
+        elif any(stride % 4 for stride in strides):
+            return False
+    return True
+
+
 # ---- nodes that several kinds make ----------------------------------------------------------------------------------
 
 
@@ -230,7 +273,9 @@ def view(tensor: Tensor, shape: tuple, strides: tuple, offset: int) -> Tensor:
 
 
 def tracks(*inputs: Any) -> bool:
-    """True when autograd must record an op on these inputs."""
+    """True when autograd must know of an op on these inputs: to record it, or to compute a tangent."""
+    if tangents.live and any(isinstance(value, Tensor) and tangents.carries(value) for value in inputs):
+        return True
     state = current()
     if not state.grad or state.inference:
         return False

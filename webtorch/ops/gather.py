@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import codegen, dtypes, engine, graph
+from .. import batching, codegen, dtypes, engine, graph
 from ..errors import DTypeError
 from ..graph import Operand
 from ..shapes import contiguous_strides, numel
@@ -19,20 +19,41 @@ class Take(Op):
     Expanded where it is read.
     """
 
+    batches = True
     inlines = True
     weight = 2
 
     def __call__(self, source: Tensor, indices: list[Tensor], dims: tuple[int, ...]) -> Tensor:
-        operand = source._operand()
-        rest = tuple(size for dim, size in enumerate(operand.shape) if dim not in dims)
-        shape = (*indices[0]._shape, *rest)
-        args = (operand, *(index._operand() for index in indices))
-        result = from_node(graph.record(self, args, {"dims": dims}, shape, source.dtype, source.device))
+        if source._batch or batching.batched(indices):
+            result = self.batched(source, indices, dims)
+        else:
+            result = self.plain(source, indices, dims)
         if tracks(source):
             from ..autograd.graph import attach
 
             attach(self, result, (source,), {"dims": dims, "indices": indices})
         return result
+
+    def plain(self, source: Tensor, indices: list[Tensor], dims: tuple[int, ...]) -> Tensor:
+        operand = source._operand()
+        rest = tuple(size for dim, size in enumerate(operand.shape) if dim not in dims)
+        shape = (*indices[0]._shape, *rest)
+        args = (operand, *(index._operand() for index in indices))
+        return from_node(graph.record(self, args, {"dims": dims}, shape, source.dtype, source.device))
+
+    def batched(self, source: Tensor, indices: list[Tensor], dims: tuple[int, ...]) -> Tensor:
+        """Under vmap: a level of the source alone is one more dimension that is not indexed; one that the indices differ over
+        is one more dimension of their shape, and if the source has it too, an indexed one, read at its own position."""
+        among = batching.union(indices)
+        named = {level for level, _ in among}
+        own = tuple(entry for entry in batching.levels_of(source) if entry[0] not in named)
+        both = tuple(entry for entry in among if any(level == entry[0] for level, _, _ in source._batch))
+        physical = batching.exposed(source, (*both, *own))
+        places = exposed_indices(indices, among, both)
+        dims = (*range(len(both)), *(dim + len(both) + len(own) for dim in dims))
+        result = self.plain(physical, places, dims)  # [*among, *B, *own, *rest]
+        width = len(among) + indices[0].ndim
+        return batching.hidden_at(result, {**dict(enumerate(among)), **{width + n: level for n, level in enumerate(own)}})
 
     def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
         source, *indices = arrays
@@ -59,6 +80,20 @@ class Take(Op):
         return block.node(source.node, place)
 
 
+def exposed_indices(indices: list[Tensor], among: batching.Levels, addressed: batching.Levels) -> list[Tensor]:
+    """Index tensors with their hidden dimensions in front, after one index for each level that the source has, too."""
+    from ..creation import ramp_tensor
+
+    kind = dtypes.int64 if indices[0].device.type == "cpu" else dtypes.int32
+    shape = (*batching.sizes_of(among), *indices[0]._shape)
+    own = []
+    for level, size in addressed:
+        place = [1] * len(shape)
+        place[among.index((level, size))] = size
+        own.append(ramp_tensor(size, 0, 1, kind, indices[0].device).reshape(tuple(place)).expand(shape))
+    return [*own, *(batching.exposed(index, among) for index in indices)]
+
+
 def split_index(block, index: int, count: int, size: int) -> tuple[int, int]:
     """A linear index over [*B, *rest] as an index over B and one over the rest."""
     if count == size:
@@ -81,6 +116,8 @@ def indexed_place(block, source: Operand, indices: tuple, dims: tuple, at: int, 
 
 class Write(Op):
     """The first argument with the elements of one view of it replaced by the second argument's."""
+
+    batches = True
 
     inlines = False
     has_epilogue = False
@@ -123,23 +160,44 @@ class Put(Write):
     """
 
     def __call__(self, old: Tensor, value: Tensor, indices: list[Tensor], dims: tuple[int, ...], accumulate: bool) -> Tensor:
-        old = old.contiguous()
+        if old._batch or value._batch or batching.batched(indices):
+            result = self.batched(old, value, indices, dims, accumulate)
+        else:
+            result = self.plain(old, value, indices, dims, accumulate)
+        if tracks(old, value):
+            from ..autograd.graph import attach
+
+            attach(self, result, (old, value), {"dims": dims, "accumulate": accumulate, "indices": indices})
+        return result
+
+    def batched(self, old: Tensor, value: Tensor, indices: list[Tensor], dims: tuple[int, ...], accumulate: bool) -> Tensor:
+        """Under vmap: levels that the indices differ over are indexed dimensions, the other ones are not."""
+        among = batching.union(indices)
+        own = tuple(entry for entry in batching.union((old, value)) if entry not in among)
+        count, width = len(among), indices[0].ndim
+        target = batching.exposed(old, (*among, *own)).clone()
+        stored = batching.exposed(value, (*among, *own))  # [*among, *own, *B, *rest], wanted [*among, *B, *own, *rest]
+        first = count + len(own)
+        order = (*range(count), *range(first, first + width), *range(count, first), *range(first + width, stored.ndim))
+        places = exposed_indices(indices, among, among)
+        dims = (*range(count), *(dim + first for dim in dims))
+        return batching.hidden_at(
+            self.plain(target, stored.permute(order), places, dims, accumulate), dict(enumerate((*among, *own)))
+        )
+
+    def plain(self, old: Tensor, value: Tensor, indices: list[Tensor], dims: tuple[int, ...], accumulate: bool) -> Tensor:
+        old, value = old.detach().contiguous(), value.detach()
         if not numel(value._shape):
             return old.clone()
         if accumulate and old.device.type != "cpu" and old.dtype is dtypes.float64:
             raise DTypeError("adding to repeated indices in float64 is not possible on webgpu; use device='cpu' or float32")
         if accumulate and old.device.type != "cpu" and old.dtype not in (dtypes.float32, dtypes.int32, dtypes.int64):
             wide = dtypes.float32 if old.dtype.is_floating_point else dtypes.int32
-            return self(old.to(wide), value.to(wide), indices, dims, True).to(old.dtype)
+            return self.plain(old.to(wide), value.to(wide), indices, dims, True).to(old.dtype)
         attributes = {"dims": dims, "accumulate": accumulate}
         source = Operand(contiguous_node(old), old._shape, contiguous_strides(old._shape))
         args = (source, cast_operand(value._operand(), old.dtype), *(index._operand() for index in indices))
-        result = from_node(graph.record(self, args, attributes, old._shape, old.dtype, old.device))
-        if tracks(old, value):
-            from ..autograd.graph import attach
-
-            attach(self, result, (old, value), {**attributes, "indices": indices})
-        return result
+        return from_node(graph.record(self, args, attributes, old._shape, old.dtype, old.device))
 
     def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
         old, value, *indices = arrays

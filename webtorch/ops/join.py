@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import graph
+from .. import batching, graph
 from ..shapes import numel
 from . import Op, Tensor, from_node, tracks, view_of
 from .elementwise import fill
@@ -11,11 +11,17 @@ from .elementwise import fill
 class Join(Op):
     """`cat`; recorded as writes into a fresh tensor, so that any number of inputs of any size fit any adapter."""
 
+    batches = True
+
     def __call__(self, tensors: list[Tensor], dim: int) -> Tensor:
         first = tensors[0]
         sizes = tuple(tensor._shape[dim] for tensor in tensors)
         shape = (*first._shape[:dim], sum(sizes), *first._shape[dim + 1 :])
-        if first.device.type == "cpu":
+        levels = batching.union(tensors)
+        if levels:
+            physical = self([batching.exposed(tensor, levels) for tensor in tensors], dim + len(levels))
+            result = batching.hidden(physical, levels)
+        elif first.device.type == "cpu":
             args = tuple(tensor._operand() for tensor in tensors)
             result = from_node(graph.record(self, args, {"dim": dim}, shape, first.dtype, first.device))
         else:
@@ -49,6 +55,7 @@ class JoinGradient:
     """The derivative of a join of n tensors: each gets its own part of the gradient."""
 
     grad_name = "CatBackward0"
+    moves_levels = False
 
     def __init__(self, count: int) -> None:
         self.vjp = tuple(self.rule(position) for position in range(count))

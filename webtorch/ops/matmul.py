@@ -11,8 +11,8 @@ import numpy as np
 from .. import batching, codegen, dtypes, engine, graph
 from ..errors import DTypeError
 from ..graph import Operand
-from ..shapes import coalesce, contiguous_strides, numel
-from . import Op, Tensor, cast_operand, common_device, describe, from_node, result_dtype, tracks
+from ..shapes import contiguous_strides, numel
+from . import Op, Tensor, cast_operand, common_device, contiguous_in_quads, describe, from_node, result_dtype, tracks
 
 MAX_EXTENT = 32768  # products one invocation adds up; longer sums are split (the driver's loop budget is 65,535)
 
@@ -173,20 +173,6 @@ class Contract(Op):
             (f"{name.upper()}_OVER_K", "true" if over_k else "false"),
             (f"$quad_{name}", f"fn quad_{name}(batch: u32, {first}: u32, {last}: u32) -> vec4<T> {{ return {body}; }}"),
         )
-
-
-def contiguous_in_quads(operand: Operand, spans: list, along: int) -> bool:
-    """True when four neighbours along one index lie in one aligned vector, wherever one starts on a multiple of four."""
-    if operand.dtype.itemsize != 4 or operand.offset % 4:
-        return False
-    for index, first, end in spans:
-        sizes, (strides,) = coalesce(operand.shape[first:end], operand.strides[first:end])
-        if index == along:
-            if len(sizes) != 1 or strides[0] != 1 or sizes[0] % 4:
-                return False
-        elif any(stride % 4 for stride in strides):
-            return False
-    return True
 
 
 def flat_copy(operand: Operand, shape: tuple) -> Operand:

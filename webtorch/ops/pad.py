@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import graph
+from .. import batching, graph
 from ..graph import Operand
 from . import Op, Tensor, from_node, tracks
 
@@ -17,12 +17,20 @@ class Pad(Op):
     Negative `low` and a small result shape cut elements off.
     """
 
+    batches = True
     inlines = True
     weight = 2
 
     def __call__(self, x: Tensor, low: tuple, steps: tuple, shape: tuple, value: Any) -> Tensor:
         attributes = {"low": low, "steps": steps, "value": value}
-        if 0 in x._shape:
+        if x._batch:
+            levels = batching.levels_of(x)
+            sizes, count = batching.sizes_of(levels), len(levels)
+            physical = self(
+                batching.exposed(x, levels), (0,) * count + tuple(low), (1,) * count + tuple(steps), (*sizes, *shape), value
+            )
+            result = batching.hidden(physical, levels)
+        elif 0 in x._shape:
             from ..creation import full
 
             result = full(shape, value, dtype=x.dtype, device=x.device)

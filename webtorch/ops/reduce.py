@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import codegen, dtypes, engine, graph
+from .. import batching, codegen, dtypes, engine, graph
 from ..dtypes import dtype as DType
 from ..errors import DTypeError, IndexShapeError
 from ..graph import Operand
 from ..shapes import normalize_dims, numel, reduced_shape
-from . import Op, Tensor, cast_operand, from_node, tracks
+from . import Op, Tensor, cast_operand, contiguous_in_quads, from_node, tracks
 from .elementwise import store_out
 
 CHUNK = 1024  # elements one invocation folds when the whole is split
@@ -36,6 +36,7 @@ class Reduce(Op):
     """`combine` is a WGSL expression over `{x}` and `{y}`; `identity` its neutral element, by dtype; `dtype` the rule for
     the result; `empty` says whether reducing nothing gives the identity or raises."""
 
+    batches = True
     inlines = False
 
     def __init__(
@@ -80,13 +81,17 @@ class Reduce(Op):
                     )
         kept = [d for d in range(x.ndim) if d not in dims]
         order = (*kept, *dims)
-        operand = Operand(
-            x._storage.node, tuple(x._shape[d] for d in order), tuple(x._strides[d] for d in order), x._offset
-        )
-        operand = cast_operand(operand, accumulator(dtype))
+        sizes, strides = tuple(x._shape[d] for d in order), tuple(x._strides[d] for d in order)
+        levels = batching.levels_of(x) if x._batch else ()
+        if levels:
+            sizes = (*batching.sizes_of(levels), *sizes)
+            strides = (*batching.lead_strides(x, levels), *strides)
+        operand = cast_operand(Operand(x._storage.node, sizes, strides, x._offset), accumulator(dtype))
         shape = tuple(x._shape[d] for d in kept)
-        node = self.node(operand, len(kept), shape, dtype)
-        result = from_node(node)
+        width = len(levels) + len(kept)
+        result = from_node(self.node(operand, width, sizes[:width], dtype))
+        if levels:
+            result = batching.hidden(result, levels)
         final = reduced_shape(x._shape, dims, keepdim)
         if final != shape:
             result._shape = final
@@ -111,7 +116,7 @@ class Reduce(Op):
 
             return fill(shape, dtype, device, value=self.identity(dtype))._storage.node
         while extent > 2 * CHUNK and (outputs < 4096 or extent > MAX_CHUNK):
-            length = min(MAX_CHUNK, max(CHUNK, -(-extent * outputs // 16384)))
+            length = min(MAX_CHUNK, max(CHUNK, -(-extent * outputs // 16384))) // 4 * 4
             chunks = -(-extent // length)
             partial = (*operand.shape[:kept], chunks)
             node = graph.record(
@@ -163,11 +168,32 @@ class Reduce(Op):
         load = kernel.block("load", ("row", "k"))
         value = load.operand_at(operand, (0, 0, kept), (1, kept, len(operand.shape)))
         load.returns = ((value, operand.dtype),)
+        if not wide:
+            self.add_quads(kernel, operand, kept, length)
         store_block(kernel, group)
         kernel.workgroup_size = 64
         kernel.workgroups = node.size if wide else -(-node.size // 64)
         kernel.trips = length // 64 + 8 if wide else length + length // 64 + 2
         return kernel
+
+
+    @staticmethod
+    def add_quads(kernel, operand: Operand, kept: int, length: int) -> None:
+        """Have rows that lie in one piece in memory read four elements at a time."""
+        spans = [(0, 0, kept), (1, kept, len(operand.shape))]
+        quads = operand.node.buffer is not None and length % 4 == 0 and contiguous_in_quads(operand, spans, 1)
+        body = "return vec4<T>();"
+        if quads:
+            place = kernel.block("place", ("row", "k"))
+            parts = [(index, operand.shape[first:end], operand.strides[first:end]) for index, first, end in spans]
+            place.returns = ((place.index(parts, operand.offset), None),)
+            slot = kernel.slot(operand.node)
+            kernel.quads.add(slot)
+            body = f"return quad_{slot}(place(row, k) >> 2u);"
+        kernel.constants += (
+            ("QUADS", "true" if quads else "false"),
+            ("$quad", f"fn quad(row: u32, k: u32) -> vec4<T> {{ {body} }}"),
+        )
 
 
 def accumulator(dtype: DType) -> DType:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import codegen, dtypes, engine, graph
+from .. import batching, codegen, dtypes, engine, graph
 from ..errors import DTypeError
 from ..graph import Operand
 from ..shapes import normalize_dim, numel
@@ -18,6 +18,7 @@ MAX_ROW = 16384  # elements one invocation walks three times within the driver's
 class Softmax(Op):
     """`finish` is the WGSL of the result from x, the row's maximum `top` and the sum `total` of exp(x - top)."""
 
+    batches = True
     inlines = False
 
     def __init__(self, name: str, *, finish: str, **rest: Any) -> None:
@@ -43,7 +44,9 @@ class Softmax(Op):
 
     def along_last(self, x: Tensor) -> Tensor:
         device = x.device
-        operand = cast_operand(x._operand(), dtypes.float32 if x.dtype is dtypes.float16 else x.dtype)
+        levels = batching.levels_of(x) if x._batch else ()
+        operand = batching.operand(x, levels) if levels else x._operand()
+        operand = cast_operand(operand, dtypes.float32 if x.dtype is dtypes.float16 else x.dtype)
         if device.type != "cpu":
             from ..backends import wgpu as backend
 
@@ -53,7 +56,9 @@ class Softmax(Op):
                 raise DTypeError(
                     f"{self.name}: GPUs have no double-precision exp; use device='cpu' for float64, or float32 on webgpu"
                 )
-        result = from_node(graph.record(self, (operand,), {}, x._shape, x.dtype, device))
+        result = from_node(graph.record(self, (operand,), {}, operand.shape, x.dtype, device))
+        if levels:
+            result = batching.hidden(result, levels)
         if tracks(x):
             from ..autograd.graph import attach
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import codegen, dtypes, engine, graph
+from .. import batching, codegen, dtypes, engine, graph
 from ..shapes import normalize_dim, numel
 from . import Op, Tensor, cast_operand, from_node, tracks
 from .reduce import accumulating, accumulator
@@ -18,6 +18,7 @@ MAX_SCAN = 2048  # elements one invocation scans; longer rows are scanned in chu
 class Scan(Op):
     """`combine` over `{x}` (so far) and `{y}` (the next element); `identity` its neutral element."""
 
+    batches = True
     inlines = False
 
     def __init__(self, name: str, *, combine: str, identity: int, join: Callable, **rest: Any) -> None:
@@ -59,6 +60,8 @@ class Scan(Op):
 
         with no_grad():
             x = x.detach()
+            if x._batch:
+                return batching.lifted(self.values, x)
             device = x.device
             if device.type == "cpu" or x._shape[-1] <= MAX_SCAN or not x.numel():
                 if device.type != "cpu":

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import grad_mode
+from .. import batching, grad_mode, tangents
 from ..errors import ShapeError, coded_error
 from ..shapes import (
     broadcast_strides,
@@ -28,6 +28,8 @@ class View(Op):
     """`geometry` maps (shape, strides, offset) and the attributes to the new (shape, strides, offset); `bind` turns
     the call's arguments into attributes."""
 
+    batches = True
+
     def __init__(self, name: str, *, geometry: Callable, bind: Callable | None = None, **rest: Any) -> None:
         super().__init__(name, **rest)
         self.geometry = geometry
@@ -42,14 +44,16 @@ class View(Op):
     def view(self, x: Tensor, attributes: dict) -> Tensor:
         shape, strides, offset = self.geometry(x._shape, x._strides, x._offset, **attributes)
         result = view_of(x._storage, shape, strides, offset)
+        if x._batch:
+            result._batch = x._batch
         state = grad_mode.current()
         if not state.inference:
             result._base = x if x._base is None else x._base
             result._view_version = x._storage.version
-            if state.grad and x.requires_grad:
-                from ..autograd.graph import attach
+        if (state.grad and not state.inference and x.requires_grad) or (tangents.live and tangents.carries(x)):
+            from ..autograd.graph import attach
 
-                attach(self, result, (x,), attributes)
+            attach(self, result, (x,), attributes)
         return result
 
     def evaluate(self, node: Any, arrays: list) -> np.ndarray:
