@@ -49,6 +49,15 @@ def recorded(node: Node) -> None:
     if EAGER:
         realize([node])
     elif len(_recent) > PENDING_LIMIT:
+        relieve()
+
+
+def relieve() -> None:
+    """Keep the record of what is pending short; when it is long because nothing was read for long, compute it."""
+    with _lock:
+        waiting = [reference for reference in _recent if (node := reference()) is not None and node.buffer is None]
+        _recent[:] = waiting
+    if len(waiting) > PENDING_LIMIT // 2:
         realize_pending()
 
 

@@ -46,6 +46,8 @@ class View(Op):
         result = view_of(x._storage, shape, strides, offset)
         if x._batch:
             result._batch = x._batch
+        if x._uncounted:
+            result._uncounted = True
         state = grad_mode.current()
         if not state.inference:
             result._base = x if x._base is None else x._base
