@@ -99,13 +99,22 @@ moveaxis = functional.movedim
 swapaxes = swapdims = _TABLE["transpose"]
 strided = "webtorch.strided"
 
-_LAZY = ("backends", "debug", "devices", "doctor", "nn", "optim", "webgpu")
+_LAZY = ("backends", "debug", "devices", "doctor", "nn", "optim", "profiler", "webgpu")
+_LAZY_NAMES = {
+    "GPUTimeoutError": "errors",
+    "empty_cache": "webgpu",
+    "memory_stats": "webgpu",
+    "memory_summary": "webgpu",
+    "reset_peak_memory_stats": "webgpu",
+}
 
 
 def __getattr__(name: str):
-    """Submodules that are imported when first used, so that importing webtorch stays quick."""
+    """Submodules that are imported when first used, so that importing webtorch stays quick; and names out of them."""
     if name in _LAZY:
         return _importlib.import_module(f"{__name__}.{name}")
+    if name in _LAZY_NAMES:
+        return getattr(_importlib.import_module(f"{__name__}.{_LAZY_NAMES[name]}"), name)
     from .errors import did_you_mean
 
     raise AttributeError(f"module 'webtorch' has no attribute {name!r}.{did_you_mean(name, list(globals()))}")

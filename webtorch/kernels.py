@@ -16,11 +16,16 @@ from .fuse import Group
 from .graph import Node
 
 _pipelines: OrderedDict[tuple, Any] = OrderedDict()  # kernel key -> (pipeline, source)
+_pipelines_device: Any = None  # the device they were made on
 MAX_PIPELINES = 4096
 
 
 def run(group: Group, device, limits: Limits) -> None:
     """Compute the outputs of `group`; everything it reads has a buffer by now."""
+    global _pipelines_device
+    if device is not _pipelines_device:  # the first device, or a new one after a loss
+        _pipelines.clear()
+        _pipelines_device = device
     kernel = trace(group, limits)
     if kernel.trips > limits.loop_budget:
         raise AssertionError(
@@ -61,6 +66,7 @@ def run(group: Group, device, limits: Limits) -> None:
         node.settle(buffer)
     if engine.observers or engine.DEBUG:
         report(group, kernel, source, device, start)
+    kernel.blocks.clear()  # they refer to each other, and such a cycle would hold the memory until the next collection
     for node, array in zip(check, expected, strict=True):
         compare(node, array, device, source)
 
@@ -128,6 +134,8 @@ def report(group: Group, kernel: Kernel, source: str, device, start: float) -> N
         "outputs": [(tuple(node.shape), node.dtype.name) for node in kernel.outputs],
         "workgroups": kernel.workgroups,
         "workgroup_size": kernel.workgroup_size,
+        "inputs": [(tuple(node.shape), node.dtype.name) for node in kernel.inputs],
+        "nodes": group.members,
         "bytes": sum(node.nbytes for node in (*kernel.inputs, *kernel.outputs)),
         "wgsl": source,
     }

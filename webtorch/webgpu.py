@@ -20,10 +20,12 @@ __all__ = [
     "is_batching_enabled",
     "memory_stats",
     "memory_summary",
+    "recover",
     "reset_peak_memory_stats",
     "set_batch_delay",
     "set_batch_threshold",
     "set_memory_limit",
+    "set_timeout",
 ]
 
 Result = TypeVar("Result")
@@ -186,3 +188,43 @@ def set_memory_limit(limit: int | None) -> None:
     device = _device()
     if device is not None:
         device.apply_memory_limit()
+
+
+def set_timeout(seconds: float | None) -> None:
+    """Let a wait for the GPU take at most ``seconds``; None (the default) for as long as it takes.
+
+    A longer wait raises GPUTimeoutError, a DeviceLostError: the device counts as lost, because a kernel that does not
+    end cannot be stopped; `recover` makes a new one. Waits happen when a value is read, at `sync_device`, and after 64
+    batches without either. While a timeout is set waiting polls, so that Ctrl-C ends it at once, too. Raises ValueError
+    unless ``seconds`` is positive.
+
+    >>> set_timeout(60)
+    >>> set_timeout(None)
+    """
+    if seconds is not None and (
+        isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < float("inf")
+    ):
+        raise ValueError(f"set_timeout({seconds!r}): give a positive number of seconds, or None for no limit")
+    submit.settings.timeout = seconds
+
+
+def recover() -> None:
+    """Make a new device after the old one was lost (DeviceLostError); does nothing while the device is well.
+
+    Tensors on the cpu are as they were. Tensors on the lost device are gone: using one raises DeviceLostError, and so
+    does a pending value that needs one. Make them again from data on the cpu, for example a checkpoint. Raises
+    DeviceUnavailableError when no adapter gives a new device.
+
+    >>> recover()
+    """
+    from webtorch import engine
+    from webtorch.backends.wgpu.device import get_device, reset_device
+
+    device = _device()
+    if device is None or not device.lost:
+        return
+    with engine._lock:
+        engine._recent.clear()  # what was to be computed with the lost tensors
+        engine._checks.clear()
+        reset_device()
+        get_device()

@@ -469,6 +469,11 @@ class WebGPUDevice:
             self._submitter.wait()
 
     @property
+    def lost(self) -> bool:
+        """Whether the device is lost, as far as is known: a loss shows when the device is used."""
+        return self._submitter.lost
+
+    @property
     def commands_pending(self) -> int:
         """Dispatches and copies recorded but not yet handed to the GPU."""
         return self._submitter.commands
@@ -551,7 +556,7 @@ class WebGPUDevice:
     def _abandon(self, error: Exception) -> None:
         """Never call the driver again, not even to release anything: whoever tries gets ``error``."""
         self._lock = _ClosedLock(error)
-        held = [self.adapter.gpu, self.gpu, self.gpu.queue, *self._submitter.gpu_objects()]
+        held = [self.gpu, self.gpu.queue, *self._submitter.gpu_objects()]
         held += [memory.gpu for memory in self._pool.memories.values()]
         held += self._pipelines.gpu_objects()
         for thing in held:
@@ -666,7 +671,7 @@ def _after_fork_in_child() -> None:
         _forked = True
         _device._abandon(DeviceError(FORK_MESSAGE))
         _leave_without_driver()
-        for adapter in _adapters or ():
+        for adapter in (_device.adapter, *(_adapters or ())):
             adapter.gpu._internal = None
         _abandoned.append(_device)
         _device = None

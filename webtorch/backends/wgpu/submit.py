@@ -458,6 +458,8 @@ class Submitter:
 
     def _submit(self, command_buffers: list[Any]) -> None:
         self._unmap()  # submitting work on a mapped buffer would abort the process
+        if self.mappable and settings.timeout is not None:
+            self._wait()  # a software driver may do it inside the submit, where nothing bounds it
         self._guarded(self.queue.submit, command_buffers)
         self.submits += 1
         self._written_bytes = 0
@@ -469,6 +471,9 @@ class Submitter:
         """Wait until everything submitted has run. Raises GPUTimeoutError after ``settings.timeout`` seconds."""
         if self._written_bytes:
             self._submit([])
+        self._wait()
+
+    def _wait(self) -> None:
         self._submits_since_wait = 0
         raw = self.raw
         if settings.timeout is None:
