@@ -8,6 +8,8 @@ stores them.
 
 from __future__ import annotations
 
+import sys
+
 from .codegen import Limits
 from .graph import Node, Operand
 
@@ -60,11 +62,12 @@ def topological(targets: list[Node]) -> list[Node]:
 def plan(targets: list[Node], limits: Limits) -> list[Group]:
     """The groups that compute `targets`, in an order that can be run."""
     order = topological(targets)
-    stored = choose_stored(order, {id(target) for target in targets}, limits)
-    return place(order, stored, {id(target) for target in targets}, limits)
+    wanted, later = {id(target) for target in targets}, read_later(order)
+    stored = choose_stored(order, wanted, later, limits)
+    return place(order, stored, wanted | later, limits)
 
 
-def choose_stored(order: list[Node], wanted: set[int], limits: Limits) -> set[int]:
+def choose_stored(order: list[Node], wanted: set[int], later: set[int], limits: Limits) -> set[int]:
     """The ids of the nodes that get memory: the wanted and live ones, all cores, and whatever keeps kernels small."""
     uses: dict[int, int] = {}
     stored: set[int] = set()
@@ -103,9 +106,29 @@ def choose_stored(order: list[Node], wanted: set[int], limits: Limits) -> set[in
             for argument in arguments:
                 total += add_argument(argument.node, stored, weight, reads, leaves, limits)
         weight[id(node)], reads[id(node)] = total, leaves
-        if uses.get(id(node), 0) > 1 and total > CHEAP:
+        if total > (CHEAP if id(node) not in later else 1) and (uses.get(id(node), 0) > 1 or id(node) in later):
             stored.add(id(node))
     return stored
+
+
+def read_later(order: list[Node]) -> set[int]:
+    """The ids of the nodes that something outside this plan holds: pending work, or values saved for a derivative.
+
+    Whoever holds them will want them, and by then a longer chain would have to be expanded: in a training loop that reads
+    the loss after the optimizer's step, one that grows with every step.
+    """
+    inside: dict[int, int] = {}
+    operands: set[int] = set()
+    for node in order:
+        for argument in node.args:
+            if isinstance(argument, Operand) and id(argument) not in operands:
+                operands.add(id(argument))
+                inside[id(argument.node)] = inside.get(id(argument.node), 0) + 1
+    return {id(node) for node in order if sys.getrefcount(node) > OWN_REFERENCES + inside.get(id(node), 0)}
+
+
+# What sys.getrefcount says in that last line of an object that only `order` holds; it differs between Pythons.
+(OWN_REFERENCES,) = {sys.getrefcount(item) for item in [object()]}
 
 
 def add_argument(source: Node, stored: set[int], weight: dict, reads: dict, leaves: dict, limits: Limits) -> int:
