@@ -11,9 +11,14 @@ os.environ.setdefault("WEBTORCH_DEVICE", "cpu")
 
 @pytest.fixture(autouse=True)
 def _names_for_docstrings(doctest_namespace):
+    import builtins
+
     import numpy
 
     import webtorch
 
     doctest_namespace["np"] = numpy
     doctest_namespace["webtorch"] = webtorch
+    # Rows document themselves as members of webtorch, where these names are dtypes; in an example they are Python's.
+    for name in ("bool", "float", "int"):
+        doctest_namespace[name] = getattr(builtins, name)

@@ -118,8 +118,8 @@ def erf(x: np.ndarray) -> np.ndarray:
 def erfc(x: np.ndarray) -> np.ndarray:
     """1 - erf(x), without the cancellation for large x.
 
-    >>> float(erfc(np.array(10.0)))
-    2.088487583762545e-45
+    >>> print(f"{float(erfc(np.array(10.0))):.12e}")
+    2.088487583763e-45
     """
     size = np.abs(x)
     far = _erfc_far(np.maximum(size, 1.0))
@@ -179,7 +179,7 @@ def _lgamma_positive(x: np.ndarray) -> np.ndarray:
 def lgamma(x: np.ndarray) -> np.ndarray:
     """The logarithm of the absolute value of the gamma function; infinite at 0 and the negative integers.
 
-    >>> float(lgamma(np.array(5.0))) == math.log(24)
+    >>> math.isclose(float(lgamma(np.array(5.0))), math.log(24), rel_tol=1e-14)
     True
     """
     negative = x <= 0
@@ -197,8 +197,8 @@ def lgamma(x: np.ndarray) -> np.ndarray:
 def digamma(x: np.ndarray) -> np.ndarray:
     """The derivative of lgamma: -inf at 0, inf at -0, NaN at the negative integers and -inf.
 
-    >>> float(digamma(np.array(1.0)))  # minus Euler's constant
-    -0.5772156649015329
+    >>> round(float(digamma(np.array(1.0))), 12)  # minus Euler's constant
+    -0.577215664902
     """
     negative = x < 0
     large = np.where(negative, 1 - x, x)
