@@ -372,7 +372,8 @@ def cases(draw):
         elif kind == "dots" and not dots:
             dots = True
             items.append(Ellipsis)
-            dim += draw(st.integers(0, len(shape) - dim))
+            # At least one: to numpy an ellipsis that stands for nothing still parts the arrays around it.
+            dim += draw(st.integers(1, len(shape) - dim))
         elif kind == "slice":
             end = st.none() | st.integers(-5, 5)
             items.append(slice(draw(end), draw(end), draw(st.sampled_from([None, 1, 2, -1, -2]))))
@@ -392,6 +393,8 @@ def cases(draw):
                 array = np.array(draw(st.lists(number, min_size=count, max_size=count))).reshape(together)
                 items.append(array if kind == "array" or array.ndim > 1 else array.tolist())
             dim += 1
+    if dots:  # what follows an ellipsis is counted from the end
+        items += [slice(None)] * (len(shape) - dim)
     return shape, tuple(items)
 
 
