@@ -10,6 +10,11 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
+
+# The machine that runs the tests may be busy, and a failure there must be a failure here: no deadlines, fixed examples.
+settings.register_profile("webtorch", deadline=None, derandomize=True)
+settings.load_profile("webtorch")
 
 
 @functools.cache
