@@ -69,6 +69,7 @@ class Tensor:
     _accumulator: Any = None
     _batch: tuple = ()  # hidden dimensions under vmap: (level, size, stride) each, see webtorch.batching
     _hidden_view: bool = False  # made by vmap from a tensor outside, whose history a write would have to change
+    _transform: Any = None  # the function transform that differentiates with respect to this tensor
     _tangents: dict | None = None  # forward-mode derivatives by level, see webtorch.tangents
     __array_priority__ = 1000  # numpy defers to our reflected operators
 
@@ -403,7 +404,9 @@ class Tensor:
             np.copyto(target, source)
             if not self._uncounted:
                 storage.bump()
-        elif numel(self._shape) == 0:
+        elif numel(self._shape) == 0 or (
+            value._storage is storage and (value._shape, value._strides, value._offset) == (self._shape, self._strides, self._offset)
+        ):  # nothing changes: x[i] += 1 ends by assigning x[i], which was written in place, to itself
             if not self._uncounted:
                 storage.bump()
         else:

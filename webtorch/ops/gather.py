@@ -114,6 +114,20 @@ def indexed_place(block, source: Operand, indices: tuple, dims: tuple, at: int, 
     return block.index(parts, source.offset)
 
 
+def reads(node: graph.Node, wanted: graph.Node) -> bool:
+    """True when computing a pending node soon reads `wanted`; a long way back is not looked for."""
+    stack, seen = [node], {id(node)}
+    while stack and len(seen) < 64:
+        for argument in stack.pop().args:
+            source = getattr(argument, "node", None)
+            if source is wanted:
+                return True
+            if source is not None and source.buffer is None and id(source) not in seen:
+                seen.add(id(source))
+                stack.append(source)
+    return False
+
+
 class Write(Op):
     """The first argument with the elements of one view of it replaced by the second argument's."""
 
@@ -123,7 +137,9 @@ class Write(Op):
     has_epilogue = False
 
     def stored_arguments(self, node: graph.Node) -> tuple:
-        return node.args[:1]  # written into, or copied
+        """What is written into; and what is computed from it, lest it be read by the kernel that writes it."""
+        old, *others = node.args
+        return (old, *(argument for argument in others if argument.node.buffer is None and reads(argument.node, old.node)))
 
     def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
         old, value = arrays
