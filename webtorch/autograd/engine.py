@@ -13,7 +13,7 @@ from .graph import AccumulateGrad, Node, accumulator, edge
 
 
 def as_tuple(value: Any) -> tuple:
-    return (value,) if isinstance(value, Tensor) or value is None else tuple(value)
+    return tuple(value) if isinstance(value, (tuple, list)) or hasattr(value, "__next__") else (value,)
 
 
 def start_gradients(tensors: tuple, gradients: Any, call: str) -> list:
@@ -119,8 +119,8 @@ def grad(
             results[number] = zeros_like(tensor.detach())
         elif result is None and not allow_unused:
             raise RuntimeError(
-                "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this "
-                f"is the desired behavior. (input {number}, shape {list(tensor._shape)})"
+                f"The differentiated Tensor at index {number} appears to not have been used in the graph. Set "
+                f"allow_unused=True if this is the desired behavior. (Its shape is {list(tensor._shape)}.)"
             )
     return tuple(results)
 

@@ -93,6 +93,7 @@ def assign(target: Tensor, result: Tensor, call: str, overwrites: bool = False) 
         )
     if rewrite and target._base is not None:
         old = edge(target._base)
+    retaining = (target.grad_fn, target._output_number) if rewrite and target._retains_grad else None
     target._write(value)
     if tangents.live:
         from .forward_ad import write_tangents
@@ -109,6 +110,11 @@ def assign(target: Tensor, result: Tensor, call: str, overwrites: bool = False) 
         base._grad_fn = CopySlices(base, target, old, history)
         base._output_number = 0
         target._view_version = None
+    if retaining is not None:  # .grad is to be that of the value the tensor has now
+        node, number = retaining
+        node.retained.pop(number, None)
+        target._retains_grad = False
+        target.retain_grad()
     return target
 
 
