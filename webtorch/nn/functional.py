@@ -17,12 +17,14 @@ import webtorch
 from .. import creation, dtypes, engine, grad_mode
 from ..errors import DTypeError, IndexShapeError, ShapeError
 from ..functional import dropout as _dropout
-from ..functional import glu, linear, softmin
+from ..functional import glu, softmin
+from ..functional import linear as _linear
 from ..indexing import checked
 from ..ops import TABLE, common_device
 from ..ops.binary import where
 from ..ops.conv import as_sizes, convolve, convolve_transposed
 from ..ops.gather import take
+from ..ops.linear import linear_map
 from ..ops.pad import pad as pad_constant
 from ..ops.pick import pick
 from ..ops.pool import first_maximum, window_maximum, window_sum
@@ -83,6 +85,19 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     shape[dim] = -1
     steps = creation.arange(soft._shape[dim], device=soft.device).reshape(tuple(shape))
     return (steps == choice).to(soft.dtype) - soft.detach() + soft
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input @ weight.T + bias, over the last dimension of `input`; `weight` is (out_features, in_features).
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.linear(webtorch.ones(1, 2), webtorch.tensor([[1.0, 2.0]]), webtorch.tensor([0.5]))
+    tensor([[3.5000]])
+    """
+    if weight.ndim != 2 or not input.ndim or input._shape[-1] != weight._shape[1]:
+        return _linear(input, weight, bias)  # vectors, and what does not fit
+    result = linear_map(input, weight)
+    return result if bias is None else result + bias
 
 
 # ---- dropout --------------------------------------------------------------------------------------------------------

@@ -7,12 +7,13 @@ from typing import Any
 from .. import dtypes, grad_mode
 from . import Op, Tensor, tracks
 from .binary import where
+from .gather import take
 
 
 class Pick(Op):
     """out[..., ...] = x[..., index[..., ...], ...], the index taking the place of dimension `dim`.
 
-    Like `gather` along `dim`, but no two elements of the result come from one place of the input, so the gradient needs
+    The index lies inside: whoever made it has checked that. Like `gather` along `dim`, but no two elements of the result come from one place of the input, so the gradient needs
     no scattered additions: every element asks whether it was the one that was read.
     """
 
@@ -21,8 +22,8 @@ class Pick(Op):
 
     def __call__(self, x: Tensor, index: Tensor, dim: int) -> Tensor:
         with grad_mode.no_grad():
-            result = x.detach().gather(dim, index.unsqueeze(dim)).squeeze(dim)
-            result = result._view(result._shape, result._strides, result._offset)
+            places = [index if other == dim else own_position(index, other - (other > dim)) for other in range(x.ndim)]
+            result = take(x.detach(), places, tuple(range(x.ndim)))
         if tracks(x):
             from ..autograd.graph import attach
 
@@ -30,14 +31,24 @@ class Pick(Op):
         return result
 
     def evaluate(self, node: Any, arrays: list):
-        raise AssertionError("it is recorded as a gather")
+        raise AssertionError("it is recorded as a reading at computed places")
+
+
+def own_position(index: Tensor, dim: int) -> Tensor:
+    """For every element of `index`, its own place in dimension `dim`."""
+    return ramp(index._shape[dim], index.device, index.ndim - dim - 1).expand(index._shape)
+
+
+def ramp(count: int, device: Any, inner: int) -> Tensor:
+    """0, 1, ... along a dimension with `inner` dimensions after it."""
+    from ..creation import ramp_tensor
+
+    kind = dtypes.int64 if device.type == "cpu" else dtypes.int32
+    return ramp_tensor(count, 0, 1, kind, device).reshape((-1,) + (1,) * inner)
 
 
 def pick_gradient(g: Tensor, x_shape: tuple, index: Tensor, dim: int) -> Tensor:
-    from ..creation import ramp_tensor
-
-    kind = dtypes.int64 if index.device.type == "cpu" else dtypes.int32
-    choices = ramp_tensor(x_shape[dim], 0, 1, kind, index.device).reshape((-1,) + (1,) * (len(x_shape) - dim - 1))
+    choices = ramp(x_shape[dim], index.device, len(x_shape) - dim - 1)
     return where(choices == index.unsqueeze(dim), g.unsqueeze(dim), 0.0)
 
 
