@@ -13,7 +13,7 @@ from .graph import AccumulateGrad, Node, accumulator, edge
 
 
 def as_tuple(value: Any) -> tuple:
-    return tuple(value) if isinstance(value, (tuple, list)) or hasattr(value, "__next__") else (value,)
+    return (value,) if isinstance(value, Tensor) or not hasattr(value, "__iter__") else tuple(value)
 
 
 def start_gradients(tensors: tuple, gradients: Any, call: str) -> list:
