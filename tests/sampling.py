@@ -49,7 +49,9 @@ def specials(name: str, count: int = 3) -> list[np.ndarray]:
     return rest
 
 
-def sample(generator: np.random.Generator, shape: tuple, dtype: Any, domain: tuple[float, float] = (-3.0, 3.0)) -> np.ndarray:
+def sample(
+    generator: np.random.Generator, shape: tuple, dtype: Any, domain: tuple[float, float] = (-3.0, 3.0)
+) -> np.ndarray:
     """Random values of a dtype within the domain; integers are spread a little wider."""
     if dtype is webtorch.bool:
         return generator.integers(0, 2, shape).astype(bool)
@@ -69,7 +71,11 @@ def contiguous(make: Make, position: int) -> Any:
 
 
 def transposed(make: Make, position: int) -> Any:
-    return make((10, 4, 3)).permute(2, 1, 0)[:, :, 1::2] if position == 0 else make((4, 10, 3)).permute(2, 0, 1)[:, :, 1::2]
+    return (
+        make((10, 4, 3)).permute(2, 1, 0)[:, :, 1::2]
+        if position == 0
+        else make((4, 10, 3)).permute(2, 0, 1)[:, :, 1::2]
+    )
 
 
 def flipped(make: Make, position: int) -> Any:
@@ -154,7 +160,9 @@ def outcomes(calls: dict[Any, Callable[[], Any]]) -> dict[Any, Any]:
     return {key: value.detach().numpy() if isinstance(value, webtorch.Tensor) else value for key, value in made.items()}
 
 
-def agree(got: Any, wanted: Any, context: str, *, rtol: float | None = None, atol: float | None = None, scale: float = 0.0) -> None:
+def agree(
+    got: Any, wanted: Any, context: str, *, rtol: float | None = None, atol: float | None = None, scale: float = 0.0
+) -> None:
     """Fail unless both are the same error, or arrays of one shape and dtype that agree: exactly for integers and bools,
     within TOLERANCES for floats, with NaN and the infinities in the same places. `scale` is the size that absolute
     errors are measured in where it is not the largest result."""
@@ -171,14 +179,19 @@ def agree(got: Any, wanted: Any, context: str, *, rtol: float | None = None, ato
     finite = np.isfinite(wanted)
     size = min(max(scale, 1.0), 1e30)
     with np.errstate(all="ignore"):
-        near = np.abs(got.astype(np.float64) - wanted.astype(np.float64)) <= absolute * size + relative * np.abs(wanted.astype(np.float64))
+        near = np.abs(got.astype(np.float64) - wanted.astype(np.float64)) <= absolute * size + relative * np.abs(
+            wanted.astype(np.float64)
+        )
         good = np.where(finite, near, (got == wanted) | (np.isnan(got) & np.isnan(wanted)))
     assert good.all(), difference(got, wanted, ~good, context)
 
 
 def difference(got: np.ndarray, wanted: np.ndarray, wrong: np.ndarray, context: str) -> str:
     places = np.argwhere(np.atleast_1d(wrong))
-    shown = ", ".join(f"{tuple(map(int, p))}: {np.atleast_1d(got)[tuple(p)]!r} instead of {np.atleast_1d(wanted)[tuple(p)]!r}" for p in places[:4])
+    shown = ", ".join(
+        f"{tuple(map(int, p))}: {np.atleast_1d(got)[tuple(p)]!r} instead of {np.atleast_1d(wanted)[tuple(p)]!r}"
+        for p in places[:4]
+    )
     return f"{context}: {len(places)} of {got.size} elements differ: {shown}"
 
 

@@ -100,11 +100,19 @@ def gradients(key: str, device: str) -> list:
         result = call(key, inputs)
         first = webtorch.autograd.grad(result, wanted, weights(result.shape).to(result.dtype), create_graph=True)
         total = sum((value * weights(value.shape)).sum() for value in first)
-        second = webtorch.autograd.grad(total, wanted, allow_unused=True) if total.requires_grad else [None] * len(wanted)
-        return first, [webtorch.zeros_like(value) if other is None else other for value, other in zip(first, second, strict=True)]
+        second = (
+            webtorch.autograd.grad(total, wanted, allow_unused=True) if total.requires_grad else [None] * len(wanted)
+        )
+        return first, [
+            webtorch.zeros_like(value) if other is None else other for value, other in zip(first, second, strict=True)
+        ]
 
     count = sum(rule is not None for rule in TABLE[key].vjp[: arity(key)])
-    return [((order, place), lambda order=order, place=place: both()[order][place]) for order in range(2) for place in range(count)]
+    return [
+        ((order, place), lambda order=order, place=place: both()[order][place])
+        for order in range(2)
+        for place in range(count)
+    ]
 
 
 @pytest.mark.gpu
@@ -118,7 +126,14 @@ def test_elementwise_derivatives_on_webgpu():
         if isinstance(wanted, np.ndarray):
             wanted = wanted.astype(np.float32)
         try:
-            agree(got, wanted, f"order {name[0] + 1}, input {name[1]} of {key}", rtol=2e-4, atol=2e-5, scale=float(np.abs(wanted).max()))
+            agree(
+                got,
+                wanted,
+                f"order {name[0] + 1}, input {name[1]} of {key}",
+                rtol=2e-4,
+                atol=2e-5,
+                scale=float(np.abs(wanted).max()),
+            )
         except AssertionError as failure:
             failures.append(str(failure))
     assert not failures, "\n".join(failures)
@@ -174,7 +189,10 @@ PROGRAMS = {
     "permute": (lambda x: x.permute(2, 0, 1) * 2, [numbers(2, 3, 4)]),
     "transpose": (lambda x: x.transpose(0, 2) * 2, [numbers(2, 3, 4)]),
     "t": (lambda x: x.t() * 2, [numbers(2, 3)]),
-    "expand": (lambda x: x.expand(2, 3, 4) * W.arange(24, device=x.device).reshape(2, 3, 4).to(x.dtype), [numbers(3, 1)]),
+    "expand": (
+        lambda x: x.expand(2, 3, 4) * W.arange(24, device=x.device).reshape(2, 3, 4).to(x.dtype),
+        [numbers(3, 1)],
+    ),
     "narrow": (lambda x: x.narrow(1, 1, 2), [numbers(2, 4)]),
     "select": (lambda x: x.select(1, -2), [numbers(2, 4)]),
     "unsqueeze": (lambda x: x.unsqueeze(1).squeeze(1), [numbers(2, 4)]),
@@ -201,15 +219,33 @@ PROGRAMS = {
     "cat": (lambda x, y: W.cat([x, y, x], 1), [numbers(2, 3), numbers(2, 1, seed=1)]),
     "stack": (lambda x, y: W.stack([x, y], 1), [numbers(2, 3), numbers(2, 3, seed=1)]),
     "index": (lambda x: x[W.tensor(INDEX, device=x.device)], [numbers(3, 2)]),
-    "index of several dims": (lambda x: x[:, W.tensor([0, 0, 2], device=x.device), W.tensor([1, 0, 1], device=x.device)], [numbers(2, 3, 2)]),
+    "index of several dims": (
+        lambda x: x[:, W.tensor([0, 0, 2], device=x.device), W.tensor([1, 0, 1], device=x.device)],
+        [numbers(2, 3, 2)],
+    ),
     "mask": (lambda x: x[W.tensor([True, False, True], device=x.device)], [numbers(3, 2)]),
     "gather": (lambda x: x.gather(1, W.tensor(INDEX, device=x.device)), [numbers(2, 3)]),
     "index_select": (lambda x: x.index_select(1, W.tensor([2, 0, 2], device=x.device)), [numbers(2, 3)]),
-    "scatter": (lambda x, y: x.scatter(1, W.tensor([[0, 2], [1, 0]], device=x.device), y), [numbers(2, 3), numbers(2, 2, seed=1)]),
-    "scatter_add": (lambda x, y: x.scatter_add(1, W.tensor(INDEX, device=x.device), y), [numbers(2, 3), numbers(2, 3, seed=1)]),
-    "index_add": (lambda x, y: x.index_add(0, W.tensor([1, 1], device=x.device), y, alpha=2), [numbers(2, 3), numbers(2, 3, seed=1)]),
-    "index_copy": (lambda x, y: x.index_copy(0, W.tensor([1], device=x.device), y), [numbers(2, 3), numbers(1, 3, seed=1)]),
-    "index_put": (lambda x, y: x.index_put((W.tensor([0, 2], device=x.device),), y), [numbers(3, 2), numbers(2, 2, seed=1)]),
+    "scatter": (
+        lambda x, y: x.scatter(1, W.tensor([[0, 2], [1, 0]], device=x.device), y),
+        [numbers(2, 3), numbers(2, 2, seed=1)],
+    ),
+    "scatter_add": (
+        lambda x, y: x.scatter_add(1, W.tensor(INDEX, device=x.device), y),
+        [numbers(2, 3), numbers(2, 3, seed=1)],
+    ),
+    "index_add": (
+        lambda x, y: x.index_add(0, W.tensor([1, 1], device=x.device), y, alpha=2),
+        [numbers(2, 3), numbers(2, 3, seed=1)],
+    ),
+    "index_copy": (
+        lambda x, y: x.index_copy(0, W.tensor([1], device=x.device), y),
+        [numbers(2, 3), numbers(1, 3, seed=1)],
+    ),
+    "index_put": (
+        lambda x, y: x.index_put((W.tensor([0, 2], device=x.device),), y),
+        [numbers(3, 2), numbers(2, 2, seed=1)],
+    ),
     "masked_fill": (lambda x: x.masked_fill(W.tensor([True, False, True], device=x.device), 3.0), [numbers(2, 3)]),
     "take_along_dim": (lambda x: W.take_along_dim(x, W.tensor([[1, 0]], device=x.device).t(), 1), [numbers(2, 3)]),
     "pad": (lambda x: TABLE["_pad"](x, (1, -1), (1, 2), (4, 5), 0.5), [numbers(2, 3)]),
@@ -223,7 +259,10 @@ PROGRAMS = {
     "transposed mm": (lambda x, y: x.t() @ y.flip(0), [numbers(3, 2), numbers(3, 2, seed=1)]),
     "square of a matrix": (lambda x: x @ x, [numbers(3, 3)]),
     "tensordot": (lambda x, y: W.tensordot(x, y, dims=([0, 2], [1, 0])), [numbers(2, 3, 4), numbers(4, 2, seed=1)]),
-    "addmm": (lambda x, y, z: W.addmm(x, y, z, beta=0.5, alpha=2), [numbers(2), numbers(2, 3, seed=1), numbers(3, 2, seed=2)]),
+    "addmm": (
+        lambda x, y, z: W.addmm(x, y, z, beta=0.5, alpha=2),
+        [numbers(2), numbers(2, 3, seed=1), numbers(3, 2, seed=2)],
+    ),
     "outer": (W.outer, [numbers(2), numbers(3, seed=1)]),
     "kron": (W.kron, [numbers(2, 1), numbers(1, 3, seed=1)]),
     "chain_matmul": (W.chain_matmul, [numbers(2, 3), numbers(3, 1, seed=1), numbers(1, 2, seed=2)]),
@@ -233,7 +272,10 @@ PROGRAMS = {
     "written slice": (lambda x, y: written(x, y), [numbers(3, 4), numbers(2, seed=1)]),
     "in place": (lambda x: (x * 1).mul_(x).add_(1).exp_(), [numbers(3)]),
     "attention": (lambda x, y: (x @ y.t()).softmax(-1) @ y, [numbers(3, 4), numbers(2, 4, seed=1)]),
-    "normalised": (lambda x: (x - x.mean(-1, keepdim=True)) * (x.var(-1, keepdim=True) + 1e-5).rsqrt(), [numbers(3, 4)]),
+    "normalised": (
+        lambda x: (x - x.mean(-1, keepdim=True)) * (x.var(-1, keepdim=True) + 1e-5).rsqrt(),
+        [numbers(3, 4)],
+    ),
 }
 
 
@@ -279,11 +321,25 @@ def program_gradients(name: str, device: str, dtype) -> list:
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_derivatives_of_other_kinds_on_webgpu(name):
     wanted = program_gradients(name, "cpu", webtorch.float64)
-    got = outcomes(dict(enumerate(functools.partial(lambda value: value, value) for value in program_gradients(name, "webgpu", webtorch.float32))))
+    got = outcomes(
+        dict(
+            enumerate(
+                functools.partial(lambda value: value, value)
+                for value in program_gradients(name, "webgpu", webtorch.float32)
+            )
+        )
+    )
     assert len(got) == len(wanted)
     for number, value in enumerate(wanted):
         expected = value.detach().numpy().astype(np.float32)
-        agree(got[number], expected, f"{name}, result {number}", rtol=2e-4, atol=2e-5, scale=float(np.abs(expected).max(initial=0.0)))
+        agree(
+            got[number],
+            expected,
+            f"{name}, result {number}",
+            rtol=2e-4,
+            atol=2e-5,
+            scale=float(np.abs(expected).max(initial=0.0)),
+        )
 
 
 def test_every_differentiable_row_is_checked():

@@ -179,8 +179,12 @@ def test_numbers_are_not_baked_into_pipelines():
     before = len(kernels._pipelines), get_device().stats()["compiled"]
     for step in range(20):
         rate = 0.1 / (1 + step)
-        np.testing.assert_allclose((x - rate * gradient).numpy(), x.numpy() - np.float32(rate) * gradient.numpy(), rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose((x + rate).clamp(min=-rate).numpy(), np.maximum(x.numpy() + np.float32(rate), np.float32(-rate)), rtol=1e-6)
+        np.testing.assert_allclose(
+            (x - rate * gradient).numpy(), x.numpy() - np.float32(rate) * gradient.numpy(), rtol=1e-5, atol=1e-6
+        )
+        np.testing.assert_allclose(
+            (x + rate).clamp(min=-rate).numpy(), np.maximum(x.numpy() + np.float32(rate), np.float32(-rate)), rtol=1e-6
+        )
     assert (len(kernels._pipelines), get_device().stats()["compiled"]) == before
 
 
@@ -492,7 +496,12 @@ print("after", len(seen))
 def run_program(program, **environment):
     given = {key: value for key, value in os.environ.items() if not key.startswith("WEBTORCH_")}
     result = subprocess.run(
-        [sys.executable, "-c", program], env={**given, **environment}, cwd=ROOT, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", program],
+        env={**given, **environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     return result
 

@@ -17,8 +17,8 @@ from sampling import (
     contiguous,
     eight,
     flipped,
-    mixed,
     missing_on_gpu,
+    mixed,
     outcomes,
     sample,
     specials,
@@ -88,7 +88,11 @@ def gpu_declines(key: str, name: str, error: object) -> bool:
     """True where a row is documented not to exist on a GPU: float64 mathematics, and nextafter of other than float32."""
     if not isinstance(error, DTypeError):
         return False
-    return "double-precision" in str(error) or (key == "nextafter" and name == "float16") or (key == "float_power" and "f64" in str(error))
+    return (
+        "double-precision" in str(error)
+        or (key == "nextafter" and name == "float16")
+        or (key == "float_power" and "f64" in str(error))
+    )
 
 
 # ---- elementwise ----------------------------------------------------------------------------------------------------
@@ -152,7 +156,23 @@ def test_float64_arithmetic_exists_on_gpus_that_have_it():
     if missing_on_gpu("float64"):
         pytest.skip("this adapter has no float64")
     results = special_results("float64")
-    for key in ("add", "sub", "mul", "div", "neg", "abs", "sqrt", "where", "maximum", "lt", "eq", "floor", "clamp", "isnan", "lerp"):
+    for key in (
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "neg",
+        "abs",
+        "sqrt",
+        "where",
+        "maximum",
+        "lt",
+        "eq",
+        "floor",
+        "clamp",
+        "isnan",
+        "lerp",
+    ):
         assert isinstance(results[key][1], np.ndarray), (key, results[key][1])
 
 
@@ -217,7 +237,9 @@ def test_elementwise_with_a_number(place):
 
     def inputs(key, device):
         made = layout_inputs(key, stepped, device)
-        made[place] = (True if TABLE[key].select_first and place == 0 else 2) if layout_dtype(key) is webtorch.int32 else 1.5
+        made[place] = (
+            (True if TABLE[key].select_first and place == 0 else 2) if layout_dtype(key) is webtorch.int32 else 1.5
+        )
         return made
 
     check_layouts([key for key in keys if key != "where" or place], inputs)
@@ -326,7 +348,10 @@ def test_results_in_given_tensors(device):
         if key == "where":
             inputs[0] = inputs[0] > 1
         expected = TABLE[key](*inputs)
-        for out in (webtorch.empty(0, dtype=expected.dtype, device=device), webtorch.zeros(3, 4, dtype=expected.dtype, device=device)):
+        for out in (
+            webtorch.empty(0, dtype=expected.dtype, device=device),
+            webtorch.zeros(3, 4, dtype=expected.dtype, device=device),
+        ):
             assert TABLE[key](*inputs, out=out) is out
             agree(out.numpy(), expected.numpy(), f"{key} with out=")
     wide = webtorch.zeros(2, dtype=webtorch.float64)
@@ -383,7 +408,12 @@ def test_reductions_over_dimensions(key, layout):
         made.append(layout(make, 2))
     for dim in dims_for(key):
         for keepdim in (False, True):
-            check_pair(lambda x, dim=dim, keepdim=keepdim: reduced(key, x, dim, keepdim and dim is not None), *made, f"{key} over {dim}", scale=20.0)
+            check_pair(
+                lambda x, dim=dim, keepdim=keepdim: reduced(key, x, dim, keepdim and dim is not None),
+                *made,
+                f"{key} over {dim}",
+                scale=20.0,
+            )
 
 
 @pytest.mark.gpu
@@ -396,7 +426,11 @@ def test_reductions_of_each_dtype(key, name):
     generator = np.random.default_rng(12)
     array = sample(generator, (5, 77), dtype, TABLE[key].domain)
     if key in ("any", "all"):
-        array = np.where(generator.random(array.shape) < 0.03, dtype.numpy.type(0 if key == "all" else 1), dtype.numpy.type(key == "all"))
+        array = np.where(
+            generator.random(array.shape) < 0.03,
+            dtype.numpy.type(0 if key == "all" else 1),
+            dtype.numpy.type(key == "all"),
+        )
     x, y = pair(array)
     scale = 77.0 if dtype.is_floating_point else 0.0
     check_pair(lambda v: reduced(key, v, 1), x, y, f"{key} of {name}", scale=scale)
@@ -435,7 +469,16 @@ def test_reductions_of_nothing(key):
 @pytest.mark.parametrize("key", REDUCTIONS)
 def test_reductions_of_awkward_values(key):
     """Rows with a NaN, with infinities of one sign and of both, with both zeros, with sums that overflow."""
-    rows = [[1, np.nan, 2], [np.inf, 1, 2], [-np.inf, 1, 2], [np.inf, -np.inf, 0], [0, -0.0, 0], [3e38, 3e38, -3e38], [-0.0, -0.0, -0.0], [1e-30, 1e-30, 5]]
+    rows = [
+        [1, np.nan, 2],
+        [np.inf, 1, 2],
+        [-np.inf, 1, 2],
+        [np.inf, -np.inf, 0],
+        [0, -0.0, 0],
+        [3e38, 3e38, -3e38],
+        [-0.0, -0.0, -0.0],
+        [1e-30, 1e-30, 5],
+    ]
     x, y = pair(np.array(rows, np.float32))
     check_pair(lambda v: reduced(key, v, 1), x, y, key)
     check_pair(lambda v: reduced(key, v, 1), x.half(), y.half(), f"{key} of float16")
@@ -493,7 +536,14 @@ def test_row_kernels(key):
         made = []
         for device in ("cpu", "webgpu"):
             again = np.random.default_rng(22)
-            made.append(layout(lambda shape, g=again, d=device: webtorch.tensor(sample(g, shape, webtorch.float32, (low, high)), device=d), 2))
+            made.append(
+                layout(
+                    lambda shape, g=again, d=device: webtorch.tensor(
+                        sample(g, shape, webtorch.float32, (low, high)), device=d
+                    ),
+                    2,
+                )
+            )
         for dim in (0, -1):
             check_pair(lambda v, dim=dim: row(v, dim), *made, f"{key} of {layout.__name__} over {dim}", atol=2e-6)
     x, y = pair(np.array(AWKWARD_ROWS, np.float32))
@@ -585,7 +635,11 @@ def test_joins(name, device):
     turned = [tensor.t() for tensor in tensors]
     agree(webtorch.cat(turned, 0).numpy(), np.concatenate([part.T for part in parts], 0), f"cat of {name} transposed")
     steps = [tensors[0][:, ::2], tensors[3].flip(1)]
-    agree(webtorch.cat(steps, -1).numpy(), np.concatenate([parts[0][:, ::2], parts[3][:, ::-1]], 1), f"cat of {name} in steps")
+    agree(
+        webtorch.cat(steps, -1).numpy(),
+        np.concatenate([parts[0][:, ::2], parts[3][:, ::-1]], 1),
+        f"cat of {name} in steps",
+    )
     many = [webtorch.tensor(parts[1][:, 0], device=device)] * 40
     agree(webtorch.stack(many, 1).numpy(), np.stack([parts[1][:, 0]] * 40, 1), f"stack of 40 of {name}")
 
@@ -611,7 +665,9 @@ def test_taking_and_putting(name, device):
         written = array.copy()
         written[index] = written[index] if repeats(index) else value
         wanted[number] = (array[index], written)
-        reads[number] = functools.partial(lambda at: webtorch.tensor(array, device=device).transpose(0, 2).contiguous().transpose(0, 2)[at], at)
+        reads[number] = functools.partial(
+            lambda at: webtorch.tensor(array, device=device).transpose(0, 2).contiguous().transpose(0, 2)[at], at
+        )
 
         def write(at=at, index=index, value=value):
             x = webtorch.tensor(array, device=device)
@@ -627,7 +683,9 @@ def test_taking_and_putting(name, device):
 
 def repeats(index: tuple) -> bool:
     """Places that occur twice: which value stays is not defined."""
-    arrays = np.broadcast_arrays(*(part for part in index if isinstance(part, np.ndarray) and part.dtype != bool), np.array(0))[:-1]
+    arrays = np.broadcast_arrays(
+        *(part for part in index if isinstance(part, np.ndarray) and part.dtype != bool), np.array(0)
+    )[:-1]
     places = list(zip(*(array.reshape(-1).tolist() for array in arrays), strict=True))
     return len(places) != len({tuple(place) for place in places})
 
@@ -668,7 +726,9 @@ def test_padding(device):
         ]  # fmt: skip
         for low, steps, shape in cases:
             got = TABLE["_pad"](webtorch.tensor(array, device=device), low, steps, shape, 7.0)
-            turned = TABLE["_pad"](webtorch.tensor(array, device=device).t(), low[::-1], steps[::-1], shape[::-1], 7.0).t()
+            turned = TABLE["_pad"](
+                webtorch.tensor(array, device=device).t(), low[::-1], steps[::-1], shape[::-1], 7.0
+            ).t()
             expected = numpy_pad(array, low, steps, shape, 7)
             agree(got.numpy(), expected, f"pad {low} {steps} {shape}")
             agree(np.ascontiguousarray(turned.numpy()), expected, f"transposed pad {low} {steps} {shape}")
@@ -690,7 +750,9 @@ def test_contractions_of_each_dtype(name, device):
         got = webtorch.matmul(webtorch.tensor(a, device=device), webtorch.tensor(b, device=device))
         agree(got.numpy(), wanted, f"matmul {m}x{k}x{n} of {name}", scale=9.0 * k**0.5)
     with pytest.raises(DTypeError):
-        webtorch.ones(2, 2, dtype=webtorch.bool, device=device) @ webtorch.ones(2, 2, dtype=webtorch.bool, device=device)
+        webtorch.ones(2, 2, dtype=webtorch.bool, device=device) @ webtorch.ones(
+            2, 2, dtype=webtorch.bool, device=device
+        )
 
 
 def test_contractions_of_each_layout(device):
@@ -708,7 +770,12 @@ def test_contractions_of_each_layout(device):
         (a[:, :0] @ b[:0], x[:, :0] @ y[:0]), (a[:0] @ b, x[:0] @ y),
     ]  # fmt: skip
     (a, x), (b, y) = pick(3, 1, 4, 5), pick(2, 5, 6)
-    cases += [(a @ b, x @ y), (a[:, 0] @ b[0], x[:, 0] @ y[0]), (a[0, 0, 0] @ b, x[0, 0, 0] @ y), (a @ b[0, :, 0], x @ y[0, :, 0])]
+    cases += [
+        (a @ b, x @ y),
+        (a[:, 0] @ b[0], x[:, 0] @ y[0]),
+        (a[0, 0, 0] @ b, x[0, 0, 0] @ y),
+        (a @ b[0, :, 0], x @ y[0, :, 0]),
+    ]
     (a, x), (b, y) = pick(2, 40000), pick(40000, 3)
     cases += [(a @ b, x @ y)]
     (a, x), (b, y) = pick(70, 200), pick(200, 130)
@@ -727,4 +794,6 @@ def test_sampling_covers_what_it_claims():
             assert {(True, True), (True, False), (False, True)} <= both
     x = stepped(webtorch.zeros, 0)
     assert not x.is_contiguous() and x.shape == (3, 4, 5) and min(flipped(webtorch.zeros, 0).stride()) < 0
-    assert 0 in mixed(webtorch.zeros, 2).stride() and eight(webtorch.zeros, 0).ndim == eight(webtorch.zeros, 1).ndim == 8
+    assert (
+        0 in mixed(webtorch.zeros, 2).stride() and eight(webtorch.zeros, 0).ndim == eight(webtorch.zeros, 1).ndim == 8
+    )

@@ -196,12 +196,12 @@ def find_group(node: Node, needed: list, groups: list[Group], group_of: dict, li
             continue
         if position == last and not all(same for source, same in needed if group_of[id(source)] is group):
             continue
-        if estimate_bindings(group, node, limits) <= limits.max_storage_buffers:
+        if estimate_bindings(group, node, group_of, limits) <= limits.max_storage_buffers:
             return group
     return None
 
 
-def estimate_bindings(group: Group, node: Node, limits: Limits) -> int:
+def estimate_bindings(group: Group, node: Node, group_of: dict, limits: Limits) -> int:
     """An upper bound of the bindings of `group` with `node` in it."""
     members = {id(member) for member in group.members}
     leaves: dict[int, int] = {}
@@ -216,7 +216,7 @@ def estimate_bindings(group: Group, node: Node, limits: Limits) -> int:
         for argument in current.args:
             if not isinstance(argument, Operand) or id(argument.node) in members:
                 continue
-            if argument.node.buffer is not None or not argument.node.op.inlines:
+            if argument.node.buffer is not None or id(argument.node) in group_of:  # it has, or will have, memory
                 leaves[id(argument.node)] = limits.windows(argument.node.nbytes)
             else:
                 stack.append(argument.node)

@@ -26,6 +26,8 @@ def run(group: Group, device, limits: Limits) -> None:
     if device is not _pipelines_device:  # the first device, or a new one after a loss
         _pipelines.clear()
         _pipelines_device = device
+    for node in group.outputs:
+        check_size(node, device)
     kernel = trace(group, limits)
     if kernel.trips > limits.loop_budget:
         raise AssertionError(
@@ -52,7 +54,7 @@ def run(group: Group, device, limits: Limits) -> None:
         if kernel.target is not None:
             buffers.append(take_over(kernel.target, node, device))
         else:
-            buffers.append(allocate(node, device))
+            buffers.append(device.allocate(node.nbytes))
     bindings = []
     for node in kernel.inputs:
         bindings += windows(node, node.buffer, limits)
@@ -95,14 +97,13 @@ def store_block(kernel: Kernel, group: Group) -> None:
     block.returns = tuple((block.node(node, 0), node.dtype) for node in group.outputs)
 
 
-def allocate(node: Node, device):
+def check_size(node: Node, device) -> None:
     limit = device.limits.max_buffer_size
     if node.nbytes > limit:
         raise ShapeError(
-            f"{node.op.name}: a result of shape {list(node.shape)} and dtype {node.dtype.name} needs {node.nbytes} bytes, "
+            f"{node.op.name.strip('_')}: a result of shape {list(node.shape)} and dtype {node.dtype.name} needs {node.nbytes} bytes, "
             f"more than the {limit} that this adapter allows in one buffer; split it, or use device='cpu'"
         )
-    return device.allocate(node.nbytes)
 
 
 def take_over(old: Node, new: Node, device):
