@@ -10,10 +10,12 @@ Run as a script, the module writes the table that `normal_from_bits` reads.
 from __future__ import annotations
 
 import pathlib
-from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "NORMAL_TABLE",
@@ -25,7 +27,7 @@ __all__ = [
     "uniform_from_bits",
 ]
 
-Words = NDArray[np.uint32]
+Words = "NDArray[np.uint32]"
 
 _ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
 _KEY_PARITY = 0x1BD11BDA
@@ -206,6 +208,8 @@ def make_normal_table() -> Words:
     >>> bool(np.abs(make_normal_table().astype(np.int64) - NORMAL_TABLE).max() <= 1)
     True
     """
+    from statistics import NormalDist
+
     inverse = NormalDist().inv_cdf
     points = 0.5 - 0.5 * np.cos(np.pi * (2 * np.arange(4) + 1) / 8)
     to_coefficients = np.linalg.inv(np.vander(points, 4, increasing=True)).T

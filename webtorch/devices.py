@@ -5,7 +5,6 @@ There are two: ``cpu`` (numpy) and ``webgpu`` (a GPU through WebGPU). Nothing he
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import os
 import sys
@@ -275,9 +274,12 @@ def initialize_device(name: str | device = "webgpu") -> device:
 async def initialize_device_async(name: str | device = "webgpu") -> device:
     """``initialize_device`` without holding up the event loop.
 
+    >>> import asyncio
     >>> asyncio.run(initialize_device_async("cpu"))
     device(type='cpu')
     """
+    import asyncio  # not before it is used: it is slow to import
+
     return await asyncio.to_thread(initialize_device, name)
 
 
@@ -305,8 +307,11 @@ def sync_device(name: str | device | None = None) -> None:
 async def sync_device_async(name: str | device | None = None) -> None:
     """``sync_device`` without holding up the event loop.
 
+    >>> import asyncio
     >>> asyncio.run(sync_device_async("cpu"))
     """
+    import asyncio
+
     await asyncio.to_thread(sync_device, name)
 
 

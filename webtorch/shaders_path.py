@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import pathlib
 import re
-from importlib import resources
 
 from .errors import RegistryError
 
@@ -20,6 +19,8 @@ def _candidates(name: str) -> list:
         raise RegistryError(
             f"shaders_path.read({name!r}): a shader file is named like 'prelude.wgsl', without a folder"
         )
+    from importlib import resources  # slow to import, and importing webtorch reads no shader
+
     package = resources.files("webtorch")
     repository = pathlib.Path(__file__).resolve().parent.parent / "shaders"
     return [package / "shaders" / name, repository / name]
