@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from typing import Any
 
 from .graph import Operand
@@ -20,19 +21,60 @@ Levels = tuple[tuple[int, int], ...]  # (level, size), sorted by level
 
 _numbers = itertools.count(1)
 
+# How many function transforms (webtorch.func) run around here.
+transforms_running: ContextVar[int] = ContextVar("webtorch_transforms_running", default=0)
+
 
 def new_level() -> int:
     """A level that no tensor has yet."""
     return next(_numbers)
 
 
-class Unbatchable(RuntimeError):
-    """Something was asked of a batched tensor that one call cannot do for all examples."""
+class VmapFrame:
+    """One running vmap; one that goes slice by slice has no size and hides no dimension."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, size: int | None, randomness: str) -> None:
+        self.level = new_level()
+        self.size = size
+        self.randomness = randomness
+
+
+frames: ContextVar[tuple[VmapFrame, ...]] = ContextVar("webtorch_vmap", default=())
+
+
+def active_levels() -> Levels:
+    """The levels of the vmaps that run around here."""
+    return tuple((frame.level, frame.size) for frame in frames.get() if frame.size is not None)
+
+
+def drawn(shape: tuple[int, ...], make: Callable[[tuple[int, ...]], Tensor]) -> Tensor:
+    """Random numbers of that shape as the vmaps around want them: `make(shape)` once, or for every slice."""
+    running = frames.get()
+    if any(frame.randomness == "error" for frame in running):
+        raise RuntimeError(
+            "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
+            "randomness flags on vmap or perform the randomness operation out of vmap"
+        )
+    levels = tuple((frame.level, frame.size) for frame in running if frame.randomness == "different" and frame.size is not None)
+    token = frames.set(())
+    try:
+        physical = make((*sizes_of(levels), *shape))
+    finally:
+        frames.reset(token)
+    return hidden(physical, levels) if levels else physical
+
+
+class Unbatchable(RuntimeError):
+    """Something was asked of a batched tensor that one call cannot do for all examples.
+
+    `by_user` says that the program asked for it (`.item()`); else an operation did, and `vmap` goes slice by slice.
+    """
+
+    def __init__(self, what: str, by_user: bool = False) -> None:
+        self.by_user = by_user
         super().__init__(
-            f"vmap: {what} is not possible on a tensor inside vmap, where it stands for many examples at once. If it is .item(), "
-            ".numpy() or an `if` on a tensor, rewrite it with other operations (webtorch.where)"
+            f"vmap: It looks like you're {what}. Inside vmap a tensor stands for many examples at once, so it has no one value: "
+            "please try to rewrite what you're doing with other operations, such as webtorch.where"
         )
 
 
@@ -199,7 +241,7 @@ def by_examples(function: Callable, args: tuple, given: dict) -> Any:
         own_args, own_given = tree_map(example, (args, given))
         results.append(function(*own_args, **own_given))
     if not results:
-        raise Unbatchable("an operation that knows no batching rule, over no examples at all,")
+        raise Unbatchable("calling an operation that knows no batching rule over no examples at all")
     from .functional import stack
 
     columns, structures = zip(*(tree_flatten(result) for result in results), strict=True)

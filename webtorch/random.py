@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import _counter_random as counter
-from . import creation, dtypes, graph
+from . import batching, creation, dtypes, graph
 from .creation import finish, leaf, resolve, sizes_of
 from .devices import device as Device
 from .dtypes import dtype as DType
@@ -228,6 +228,8 @@ def normal_tables(device: Device) -> list[Tensor]:
 
 
 def draw(row: Fill, shape: tuple[int, ...], dtype: DType, device: Device, generator: Generator | None) -> Tensor:
+    if batching.frames.get():
+        return batching.drawn(shape, lambda whole: draw(row, whole, dtype, device, generator))
     count = 1
     for size in shape:
         count *= size
@@ -242,6 +244,8 @@ def uniform(shape: tuple[int, ...], device: Device, generator: Generator | None 
 
 
 def standard_normal(shape: tuple[int, ...], device: Device, generator: Generator | None = None) -> Tensor:
+    if batching.frames.get():
+        return batching.drawn(shape, lambda whole: standard_normal(whole, device, generator))
     bits = draw(bits_row, shape, dtypes.int32, device, generator)
     if device.type == "cpu":
         return normal_row.of(bits, [])
@@ -376,6 +380,8 @@ def randint(
         result = (
             offset.to(chosen) if low == 0 and span < 1 << 31 else (offset + low if span < 1 << 32 else bits).to(chosen)
         )
+    elif batching.frames.get():
+        result = batching.drawn(shape, lambda whole: randint(low, high, whole, generator=generator, dtype=chosen, device=where))
     else:  # two words per number; wide ranges are rare, so they are made on the host
         key0, key1, number = (generator or default_generator).draw()
         index = np.arange(int(np.prod(shape, dtype=np.int64)), dtype=np.uint32)
@@ -412,11 +418,22 @@ def randperm(
     n = int(n)
     if n < 0:
         raise RuntimeError(f"randperm({n}): n must be non-negative")
+    if batching.frames.get():
+        return batching.drawn((n,), lambda whole: permutations(whole, generator, dtype, device))
     key0, key1, number = (generator or default_generator).draw()
     first, second = counter.threefry(np.arange(n, dtype=np.uint32), number, key0, key1)
     order = np.argsort(first.astype(np.uint64) << np.uint64(32) | second, kind="stable")
     chosen = dtypes.as_dtype(dtype) if dtype is not None else dtypes.int64
     return stored("randperm", leaf(order.astype(chosen.numpy), resolve(device)), out, requires_grad)
+
+
+def permutations(shape: tuple[int, ...], generator: Generator | None, dtype: Any, device: Any) -> Tensor:
+    """Permutations of the last dimension, one for each place of the others."""
+    count = int(np.prod(shape[:-1], dtype=np.int64))
+    rows = [randperm(shape[-1], generator=generator, dtype=dtype, device=device) for _ in range(count)]
+    from .functional import stack
+
+    return stack(rows).reshape(shape) if len(shape) > 1 else rows[0]
 
 
 def normal(

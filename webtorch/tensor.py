@@ -247,7 +247,7 @@ class Tensor:
         if self._batch:
             from .batching import Unbatchable
 
-            raise Unbatchable("an operation that knows no batching rule")
+            raise Unbatchable("calling an operation that knows no batching rule")
         return graph.Operand(self._storage.node, self._shape, self._strides, self._offset)
 
     def _view(self, shape: tuple, strides: tuple, offset: int) -> Tensor:
@@ -264,7 +264,7 @@ class Tensor:
         if self._batch:
             from .batching import Unbatchable
 
-            raise Unbatchable("reading its values")
+            raise Unbatchable("reading the values of a Tensor")
         if self.device.type != "cpu" and self.numel() < self._storage.node.size and self.numel() > 0:
             from . import ops
 
@@ -283,6 +283,7 @@ class Tensor:
         >>> webtorch.tensor([1, 2]).numpy()
         array([1, 2])
         """
+        self._check_readable("calling .numpy() on a Tensor")
         if self.requires_grad and not force:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         return self._array()
@@ -313,6 +314,7 @@ class Tensor:
         >>> webtorch.tensor([2.5]).item()
         2.5
         """
+        self._check_readable("calling .item() on a Tensor")
         if numel(self._shape) != 1:
             raise coded_error(
                 "item_error_not_scalar",
@@ -323,6 +325,7 @@ class Tensor:
 
     def tolist(self):
         """The elements as nested Python lists; a number for a 0-d tensor."""
+        self._check_readable("calling .tolist() on a Tensor")
         return self._array().tolist()
 
     def __float__(self) -> float:
@@ -336,7 +339,14 @@ class Tensor:
             raise TypeError(f"only integer tensors of a single element can be converted to an index, not {self.dtype}")
         return int(self.item())
 
+    def _check_readable(self, what: str) -> None:
+        if self._batch:
+            from .batching import Unbatchable
+
+            raise Unbatchable(what, by_user=True)
+
     def __bool__(self) -> bool:
+        self._check_readable("attempting to use a Tensor in some data-dependent control flow")
         count = numel(self._shape)
         if count != 1:
             what = "more than one value" if count else "no values"

@@ -172,12 +172,12 @@ def describe(node: Any) -> None:
         parent = parent.metadata.get("parent_")
 
 
-def run(node: Any, gradients: list) -> list:
+def run(node: Any, gradients: list, needed: list | None = None) -> list:
     """`node.backward(gradients)`, with what goes wrong explained."""
     before = getattr(_running, "node", None)
     _running.node = node
     try:
-        results = node.backward(gradients)
+        results = node.backward_for(gradients, needed)
         if stops_at_nan:
             for position, result in enumerate(results):
                 if result is not None and has_nan(result):

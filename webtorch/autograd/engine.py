@@ -4,16 +4,69 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, NamedTuple
 
-from .. import grad_mode
+from .. import batching, grad_mode
 from ..errors import ShapeError
 from ..tensor import Tensor
+from . import anomaly
 from .graph import AccumulateGrad, Node, accumulator, edge
 
 
+class GradientEdge(NamedTuple):
+    """A place in the graph: what a tensor is for autograd, without its value. `backward` and `grad` take it in the
+    place of a tensor. See `get_gradient_edge`."""
+
+    node: Node
+    output_nr: int
+
+    @property
+    def requires_grad(self) -> bool:
+        return True
+
+
+def get_gradient_edge(tensor: Tensor | GradientEdge) -> GradientEdge:
+    """Where the gradient of a tensor goes, to be given to `grad` or `backward` in its place.
+
+    >>> import webtorch
+    >>> x = webtorch.tensor(3.0, requires_grad=True)
+    >>> y = x * x
+    >>> webtorch.autograd.grad(y, webtorch.autograd.graph.get_gradient_edge(x))
+    (tensor(6.),)
+    """
+    if isinstance(tensor, GradientEdge):
+        return tensor
+    if not tensor.requires_grad:
+        raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
+    return GradientEdge(*edge(tensor))
+
+
+def place_of(tensor: Tensor | GradientEdge) -> tuple:
+    """The node and output number that the gradient of a tensor (or edge) arrives at."""
+    return tuple(tensor) if isinstance(tensor, GradientEdge) else edge(tensor)
+
+
 def as_tuple(value: Any) -> tuple:
-    return (value,) if isinstance(value, Tensor) or not hasattr(value, "__iter__") else tuple(value)
+    return (value,) if isinstance(value, (Tensor, GradientEdge)) or not hasattr(value, "__iter__") else tuple(value)
+
+
+class Task:
+    """One running backward pass, and which nodes take part in it."""
+
+    def __init__(self, reached: Any, useful: set[int] | None, wanted: set[int]) -> None:
+        self.reached = reached
+        self.useful = useful
+        self.wanted = wanted
+
+    def executes(self, node: Node) -> bool:
+        """True when gradients of the node's outputs are computed and kept or used."""
+        if self.useful is None:
+            return id(node) in self.reached
+        return id(node) in self.useful or id(node) in self.wanted
+
+
+current_task: ContextVar[Task | None] = ContextVar("webtorch_backward_task", default=None)
 
 
 def start_gradients(tensors: tuple, gradients: Any, call: str) -> list:
@@ -27,6 +80,11 @@ def start_gradients(tensors: tuple, gradients: Any, call: str) -> list:
     for number, (tensor, gradient) in enumerate(zip(tensors, given, strict=True)):
         if not tensor.requires_grad:
             raise RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn")
+        if isinstance(tensor, GradientEdge):
+            if gradient is None:
+                raise RuntimeError(f"{call}: a gradient edge has no shape to make a gradient of; give grad_outputs for it")
+            starts.append(gradient)
+            continue
         if gradient is None:
             if tensor.numel() != 1:
                 raise RuntimeError(
@@ -65,6 +123,11 @@ def backward(
     >>> x.grad
     tensor([2., 4.])
     """
+    if batching.transforms_running.get():
+        raise RuntimeError(
+            "backward() called inside a functorch transform. This is not supported, please use webtorch.func.grad or "
+            "webtorch.func.vjp instead or call backward() outside of webtorch.func transforms."
+        )
     tensors = as_tuple(tensors)
     if inputs is not None:
         inputs = as_tuple(inputs)
@@ -155,16 +218,15 @@ def run(
     tensors: Sequence[Tensor], starts: list, keep: bool, create_graph: bool, inputs: tuple | None, accumulate: bool
 ) -> list:
     """Push `starts` through the graph. Returns the gradients of `inputs` unless they are accumulated."""
-    roots = [edge(tensor) for tensor in tensors]
+    roots = [place_of(tensor) for tensor in tensors]
     wanted: dict[tuple[int, int], list[int]] = {}  # (node, output) -> positions in inputs
     captured: list = [None] * len(inputs or ())
     if inputs is not None:
         for number, tensor in enumerate(inputs):
-            node, output = edge(tensor) if tensor.requires_grad else (accumulator(tensor), 0)
+            node, output = place_of(tensor) if tensor.requires_grad else (accumulator(tensor), 0)
             wanted.setdefault((id(node), output), []).append(number)
-    dependencies, useful = survey(
-        [root[0] for root in roots], {key[0] for key in wanted} if inputs is not None else None
-    )
+    ends = {key[0] for key in wanted} if inputs is not None else None
+    dependencies, useful = survey([root[0] for root in roots], ends)
     buffers: dict[int, list] = {}
     nodes: dict[int, Node] = {}
     for (node, output), gradient in zip(roots, starts, strict=True):
@@ -175,42 +237,61 @@ def run(
         if not dependencies.get(id(node))
     ]
     heapq.heapify(ready)
-    with grad_mode.set_grad_enabled(create_graph):
-        while ready:
-            _, key = heapq.heappop(ready)
-            node = nodes.pop(key)
-            gradients = buffers.pop(key)
-            gradients = before(node, gradients, wanted, captured, keep_all=inputs is not None and not accumulate)
-            if inputs is not None and isinstance(node, AccumulateGrad) and (key, 0) not in wanted:
-                continue
-            if inputs is not None and not accumulate and isinstance(node, AccumulateGrad):
-                continue
-            if inputs is not None and key not in useful:
-                continue
-            if all(gradient is None for gradient in gradients):
-                results: list = [None] * len(node.edges)
-            else:
-                results = node.backward(gradients)
-                if node.posthooks:
-                    for hook in list(node.posthooks.values()):
-                        replaced = hook(tuple(results), tuple(gradients))
-                        if replaced is not None:
-                            results = list(replaced) if isinstance(replaced, (tuple, list)) else [replaced]
-                if not keep:
-                    node.release()
-            for target, result in zip(node.edges, results, strict=False):
-                if target is None:
-                    continue
-                following, output = target
-                deposit(buffers, nodes, following, output, result)
-                dependencies[id(following)] -= 1
-                if not dependencies[id(following)]:
-                    heapq.heappush(ready, (-following.sequence, id(following)))
+    reached = dependencies.keys() | {id(node) for node, _ in roots}
+    token = current_task.set(Task(reached, useful if inputs is not None else None, ends or set()))
+    try:
+        with grad_mode.recording(create_graph):
+            propagate(ready, nodes, buffers, dependencies, useful, wanted, ends, captured, keep, accumulate)
+    finally:
+        current_task.reset(token)
     if accumulate and inputs is not None:
         for tensor, gradient in zip(inputs, captured, strict=True):
-            if gradient is not None and not tensor.is_leaf:
+            if gradient is not None and isinstance(tensor, Tensor) and not tensor.is_leaf:
                 tensor._grad = gradient if tensor._grad is None else tensor._grad + gradient
     return captured
+
+
+def propagate(
+    ready: list, nodes: dict, buffers: dict, dependencies: dict, useful: set[int], wanted: dict, ends: set[int] | None,
+    captured: list, keep: bool, accumulate: bool,
+) -> None:  # fmt: skip
+    """Run the nodes that are ready until none is; `ends` are the nodes whose gradients are asked for, None for all leaves."""
+    while ready:
+        _, key = heapq.heappop(ready)
+        node = nodes.pop(key)
+        gradients = buffers.pop(key)
+        if ends is not None and key not in useful and key not in ends:
+            continue
+        gradients = before(node, gradients, wanted, captured)
+        if ends is not None and (key not in useful or (isinstance(node, AccumulateGrad) and not accumulate)):
+            continue
+        if all(gradient is None for gradient in gradients):
+            results: list = [None] * len(node.edges)
+        else:
+            needed = None
+            if ends is not None:
+                needed = [
+                    target is not None and (id(target[0]) in useful or id(target[0]) in ends) for target in node.edges
+                ]
+            if anomaly.enabled:
+                results = anomaly.run(node, gradients, needed)
+            else:
+                results = node.backward_for(gradients, needed)
+            if node.posthooks:
+                for hook in list(node.posthooks.values()):
+                    replaced = hook(tuple(results), tuple(gradients))
+                    if replaced is not None:
+                        results = list(replaced) if isinstance(replaced, (tuple, list)) else [replaced]
+            if not keep:
+                node.release()
+        for target, result in zip(node.edges, results, strict=False):
+            if target is None:
+                continue
+            following, output = target
+            deposit(buffers, nodes, following, output, result)
+            dependencies[id(following)] -= 1
+            if not dependencies[id(following)]:
+                heapq.heappush(ready, (-following.sequence, id(following)))
 
 
 def survey(roots: list[Node], wanted: set[int] | None) -> tuple[dict[int, int], set[int]]:
@@ -255,7 +336,7 @@ def deposit(buffers: dict, nodes: dict, node: Node, output: int, gradient: Any) 
         waiting[output] = gradient if waiting[output] is None else waiting[output] + gradient
 
 
-def before(node: Node, gradients: list, wanted: dict, captured: list, keep_all: bool) -> list:
+def before(node: Node, gradients: list, wanted: dict, captured: list) -> list:
     """Hooks that see a node's output gradients: tensor hooks, retain_grad, captures, node pre-hooks."""
     tensor_hooks = node.tensor_hooks
     if isinstance(node, AccumulateGrad):

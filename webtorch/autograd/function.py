@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from .. import grad_mode
+from .. import batching, grad_mode, tangents
 from ..errors import ShapeError
 from ..tensor import Tensor
 from .graph import FREED, Node, SavedTensor, edge, fit
@@ -18,6 +19,8 @@ class FunctionCtx:
     def __init__(self, node: FunctionNode) -> None:
         self._node = node
         self._to_save: tuple = ()
+        self._to_save_forward: tuple = ()
+        self._forward_values: tuple | None = None  # what `saved_tensors` gives while jvp runs
         self._dirty: tuple = ()
         self._not_differentiable: tuple = ()
         self._materialize = True
@@ -27,10 +30,14 @@ class FunctionCtx:
         """Keep tensors for backward, where `saved_tensors` gives them back and checks that nobody changed them."""
         self._to_save = tensors
 
+    def save_for_forward(self, *tensors: Tensor | None) -> None:
+        """Keep tensors for `jvp`, where `saved_tensors` gives them back."""
+        self._to_save_forward = tensors
+
     @property
     def saved_tensors(self) -> tuple:
-        """What `save_for_backward` kept."""
-        return self._node.unpack()
+        """What `save_for_backward` kept; inside `jvp`, what `save_for_forward` kept."""
+        return self._node.unpack() if self._forward_values is None else self._forward_values
 
     def mark_dirty(self, *tensors: Tensor) -> None:
         """Say that forward changed these inputs in place (and returns them)."""
@@ -55,6 +62,7 @@ class FunctionNode(Node):
         self.outputs: list[tuple] = []
         self.ctx: FunctionCtx | None = None
         self.inputs: tuple = ()
+        self.dropped: tuple = ()
 
     def name(self) -> str:
         return self.function.__name__ + "Backward"
@@ -75,7 +83,15 @@ class FunctionNode(Node):
                 zeros(shape, dtype=dtype, device=device) if gradient is None else gradient
                 for gradient, (shape, dtype, device) in zip(gradients, self.outputs, strict=True)
             ]
-        results = self.function.backward(self.ctx, *gradients)
+        rule = self.function.backward
+        if self.function.vjp is not Function.vjp:
+            if rule is not Function.backward:
+                raise RuntimeError(
+                    "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one "
+                    "of them."
+                )
+            rule = self.function.vjp
+        results = rule(self.ctx, *gradients)
         results = tuple(results) if isinstance(results, (tuple, list)) else (results,)
         count = len(self.inputs)
         if len(results) > count and all(result is None for result in results[count:]):
@@ -95,6 +111,8 @@ class FunctionNode(Node):
                     f"function {self.name()} returned a {type(result).__name__} at position {position}; expected a Tensor or None"
                 )
             shape = described[0]
+            if self.dropped and self.dropped[position]:
+                result = batching.summed(result, self.dropped[position])
             if result._shape != shape:
                 if broadcasts(shape, result._shape):
                     result = fit(result, described)
@@ -151,11 +169,33 @@ class Function:
             "You must implement the backward function to use reverse-mode differentiation with this Function."
         )
 
+    @staticmethod
+    def setup_context(ctx: FunctionCtx, inputs: tuple, output: Any) -> Any:
+        raise NotImplementedError("setup_context is not implemented.")
+
+    @staticmethod
+    def jvp(ctx: FunctionCtx, *grad_inputs: Any) -> Any:
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+        raise NotImplementedError("Without a vmap staticmethod of its own, forward itself runs on batched tensors.")
+
+    vjp = backward  # may be overridden instead of it
+    generate_vmap_rule = False
+
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run forward, and record the call when gradients are on and an argument requires grad."""
         state = grad_mode.current()
         recording = state.grad and not state.inference
+        separate = cls.setup_context is not Function.setup_context
+        if separate:
+            bound = inspect.signature(cls.forward).bind(*args, **kwargs)
+            bound.apply_defaults()
+            args, kwargs = bound.args, bound.kwargs
         edges = tuple(edge(value) if recording else None for value in args)
         node = FunctionNode(cls, edges)
         ctx = node.ctx = FunctionCtx(node)
@@ -163,33 +203,51 @@ class Function:
         node.inputs = tuple(
             (value._shape, value.dtype, value.device) if isinstance(value, Tensor) else None for value in args
         )
-        separate = "setup_context" in {name for base in cls.__mro__ for name in vars(base)}
-        with grad_mode.no_grad():
-            if separate:
+        levels = batching.union(args)
+        with grad_mode.recording(False):
+            if levels and cls.vmap is not Function.vmap:
+                output = by_vmap(cls, ctx, args, kwargs, levels, separate)
+            elif separate:
                 output = cls.forward(*args, **kwargs)
-                cls.setup_context(ctx, args, output)  # type: ignore[attr-defined]
             else:
                 output = cls.forward(ctx, *args, **kwargs)
+            if separate:
+                cls.setup_context(ctx, args, output)
         outputs = list(output) if isinstance(output, (tuple, list)) else [output]
+        if levels:  # an output that is the same for all examples counts once for each
+            outputs = [batching.spread(value, levels) if isinstance(value, Tensor) else value for value in outputs]
         tracked = any(target is not None for target in edges)
-        if tracked:
+        carried = tangents.levels_of(args) if tangents.live else []
+        dirty = {id(value) for value in ctx._dirty}
+        if tracked or carried:
             inputs = {id(value) for value in args if isinstance(value, Tensor)}
-            dirty = {id(value) for value in ctx._dirty}
             for position, value in enumerate(outputs):
                 if id(value) in inputs and id(value) not in dirty and isinstance(value, Tensor):
                     outputs[position] = value._view(value._shape, value._strides, value._offset)
-            plain = {id(value) for value in ctx._not_differentiable}
+        plain = {id(value) for value in ctx._not_differentiable}
+        if carried:
+            forward_tangents(cls, ctx, args, outputs, plain, carried)
+        if tracked:
             node.output_count = len(outputs)
             node.outputs = [
                 (value._shape, value.dtype, value.device) if isinstance(value, Tensor) else ((), None, None)
                 for value in outputs
             ]
+            node.dropped = tuple(
+                tuple(entry for entry in levels if entry not in batching.levels_of(value)) if isinstance(value, Tensor) else ()
+                for value in args
+            )
+            made = {id(value): number for number, value in enumerate(outputs) if isinstance(value, Tensor)}
+            if any(isinstance(value, Tensor) and value._leaf_requires_grad for value in ctx._dirty):
+                raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
             for number, value in enumerate(outputs):
                 if isinstance(value, Tensor) and id(value) not in plain and value.dtype.is_floating_point:
+                    if id(value) in dirty and value._base is not None:
+                        rewrite_base(value, (node, number))
+                        continue
                     value._grad_fn = node
                     value._output_number = number
                     value._leaf_requires_grad = False
-            made = {id(value): number for number, value in enumerate(outputs)}
             node.saved = [
                 SavedTensor(value, id(value) in made, made.get(id(value), position))
                 if isinstance(value, Tensor)
@@ -199,6 +257,100 @@ class Function:
         if isinstance(output, (tuple, list)):
             return type(output)(outputs) if type(output) in (tuple, list) else tuple(outputs)
         return outputs[0]
+
+
+class VmapInfo(NamedTuple):
+    """What a Function's `vmap` is told: how many examples, and what random ops do."""
+
+    batch_size: int
+    randomness: str
+
+
+def by_vmap(
+    cls: type[Function], ctx: FunctionCtx, args: tuple, kwargs: dict, levels: batching.Levels, separate: bool
+) -> Any:
+    """The forward of a Function under vmap, by its own rule: the innermost level is laid open for it."""
+    from ..ops.batch import hide, show
+
+    if cls.generate_vmap_rule:
+        raise RuntimeError(
+            f"You tried to vmap over {cls.__name__}, but it has both generate_vmap_rule=True and an overriden vmap staticmethod. "
+            "Please set generate_vmap_rule=False or delete the overriden vmap staticmethod to avoid ambiguity."
+        )
+    level, size = levels[-1]
+    in_dims, opened = [], []
+    for value in args:
+        held = isinstance(value, Tensor) and any(known == level for known, _, _ in value._batch)
+        in_dims.append(0 if held else None)
+        opened.append(show(value, level, 0, size) if held else value)
+    randomness = next((frame.randomness for frame in batching.frames.get() if frame.level == level), "error")
+    result = cls.vmap(VmapInfo(size, randomness), tuple(in_dims), *opened, **kwargs)
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise RuntimeError(
+            f"Expected the vmap staticmethod of {cls.__name__} to return (output, out_dims), got {type(result).__name__}"
+        )
+    output, out_dims = result
+
+    def hidden(value: Any, dim: Any) -> Any:
+        return value if dim is None or not isinstance(value, Tensor) else hide(value, level, dim % value.ndim)
+
+    if isinstance(output, (tuple, list)):
+        places = out_dims if isinstance(out_dims, (tuple, list)) else (out_dims,) * len(output)
+        return tuple(hidden(value, dim) for value, dim in zip(output, places, strict=True))
+    return hidden(output, out_dims)
+
+
+def forward_tangents(
+    cls: type[Function], ctx: FunctionCtx, args: tuple, outputs: list, plain: set[int], levels: list
+) -> None:
+    """The tangents of a Function's outputs, by its `jvp`."""
+    from ..creation import zeros_like
+
+    if cls.jvp is Function.jvp:
+        cls.jvp(ctx)
+    for value in outputs:
+        if isinstance(value, Tensor) and id(value) not in {id(given) for given in ctx._dirty}:
+            value._tangents = None  # what the ops inside forward made of the inputs' tangents
+    for level in levels:
+        given = []
+        for value in args:
+            tangent = tangents.get(value, level) if isinstance(value, Tensor) else None
+            if tangent is None and isinstance(value, Tensor) and value.dtype.is_floating_point and ctx._materialize:
+                tangent = zeros_like(value.detach())
+            given.append(tangent)
+        ctx._forward_values = tuple(tangents.below(value, level) for value in ctx._to_save_forward)
+        try:
+            found = cls.jvp(ctx, *given)
+        finally:
+            ctx._forward_values = None
+        found = found if isinstance(found, tuple) else (found,)
+        if len(found) != len(outputs):
+            raise RuntimeError(
+                f"{cls.__name__}.jvp returned an incorrect number of forward gradients (expected {len(outputs)} got {len(found)})"
+            )
+        for value, tangent in zip(outputs, found, strict=True):
+            if not isinstance(value, Tensor):
+                continue
+            if tangent is None or id(value) in plain or not value.dtype.is_floating_point:
+                if value._tangents is not None:
+                    value._tangents.pop(level, None)
+                continue
+            if tangent._shape != value._shape:
+                raise ShapeError(
+                    f"{cls.__name__}.jvp returned a forward gradient of shape {list(tangent._shape)} for an output of shape "
+                    f"{list(value._shape)}"
+                )
+            tangents.put(value, level, tangent)
+
+
+def rewrite_base(target: Tensor, history: tuple) -> None:
+    """A Function changed a view in place: its base gets the history, as after an in-place op."""
+    from .inplace import CopySlices
+
+    base = target._base
+    base._grad_fn = CopySlices(base, target, edge(base), history)
+    base._output_number = 0
+    target._view_version = None
 
 
 def once_differentiable(function: Callable) -> Callable:

@@ -146,6 +146,10 @@ class Node:
         """Gradients of the inputs from gradients of the outputs."""
         raise NotImplementedError
 
+    def backward_for(self, gradients: list, needed: list | None) -> list:
+        """`backward`, which may leave out gradients of inputs that `needed` says nobody wants."""
+        return self.backward(gradients)
+
     def release(self) -> None:
         """Forget what was saved."""
 
@@ -272,13 +276,16 @@ class OpNode(Node):
         return self.attributes[name]
 
     def backward(self, gradients: list) -> list:
+        return self.backward_for(gradients, None)
+
+    def backward_for(self, gradients: list, needed: list | None) -> list:
         (gradient,) = gradients
         if self.saved is None:
             raise RuntimeError(FREED)
         results: list = []
         cache: dict = {}
         for position, target in enumerate(self.edges):
-            if target is None:
+            if target is None or (needed is not None and not needed[position]):
                 results.append(None)
                 continue
             rule = self.op.vjp[position]

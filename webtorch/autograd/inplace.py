@@ -27,7 +27,7 @@ def check_target(target: Tensor, call: str) -> None:
             "tensor before doing inplace update."
         )
     if state.grad and not state.inference:
-        if target._leaf_requires_grad:
+        if target._leaf_requires_grad or target._transform is not None:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         if target._base is not None and target._base._leaf_requires_grad:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
