@@ -104,6 +104,10 @@ def nested_array(data: Any, call: str) -> np.ndarray:
     return array
 
 
+class RaggedError(ShapeError, ValueError):
+    """Raised for sequences of unequal length, where PyTorch raises ValueError."""
+
+
 def ragged(data: Any, call: str, error: Exception | None) -> Exception:
     """The error for sequences that are not a regular array of numbers."""
     sizes = (
@@ -113,7 +117,7 @@ def ragged(data: Any, call: str, error: Exception | None) -> Exception:
     )
     if len(sizes) > 1:
         expected = len(data[0]) if isinstance(data[0], (list, tuple)) else 1
-        return ShapeError(
+        return RaggedError(
             f"{call}: expected sequences of equal length, but got rows of lengths {sorted(max(size, 0) for size in sizes)} "
             f"(the first has {expected}); pad the rows, or make one tensor of each"
         )
@@ -136,9 +140,10 @@ def check_range(array: np.ndarray, target: DType, call: str) -> None:
         return
     low, high = int(array.min()), int(array.max())
     bounds = dtypes.iinfo(target)
-    if low < bounds.min or high > bounds.max:
+    least = bounds.min if target.kind == "int" else -bounds.max  # negative numbers wrap around in unsigned dtypes
+    if low < least or high > bounds.max:
         raise DTypeError(
-            f"{call}: value {low if low < bounds.min else high} cannot be converted to type {target.name} without overflow "
+            f"{call}: value {low if low < least else high} cannot be converted to type {target.name} without overflow "
             f"(its range is {bounds.min} to {bounds.max}); use a wider dtype"
         )
 
@@ -423,6 +428,8 @@ def arange(
         )
     whole = all(isinstance(value, int) for value in (start, end, step))
     chosen = dtypes.as_dtype(dtype) if dtype is not None else dtypes.int64 if whole else dtypes.get_default_dtype()
+    if chosen is dtypes.int64 and not whole and int(step):  # PyTorch counts in whole steps then
+        start, end, step, whole = int(start), int(end), int(step), True
     count = -(-(end - start) // step) if whole else math.ceil((end - start) / step)
     result = ramp_tensor(int(count), start, step, chosen, resolve(device))
     if out is not None:

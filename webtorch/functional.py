@@ -350,7 +350,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None, a
     tensors = list(tensors)
     dim = dim if axis is None else axis
     if not tensors:
-        raise RuntimeError("cat(): expected a non-empty list of Tensors")
+        raise ValueError("cat(): expected a non-empty list of Tensors")
     for position, tensor in enumerate(tensors):
         if not isinstance(tensor, Tensor):
             raise TypeError(
@@ -460,15 +460,19 @@ def triangle(input: Tensor, diagonal: int, lower: bool) -> Tensor:
 
 
 def dims_of(input: Tensor, dim: Any, call: str) -> tuple[int, ...]:
-    return normalize_dims(
+    dims = normalize_dims(
         None if dim is None or (isinstance(dim, (tuple, list)) and not dim) else dim, input.ndim, call
     )
+    return dims if input._shape else ()  # a 0-d tensor may be asked to reduce dimension 0 or -1
 
 
 def floating(input: Tensor, dtype: Any, call: str) -> Tensor:
     """The input in `dtype`; integers without one raise, since their mean is not an integer."""
+    wanted = input.dtype if dtype is None else dtypes.as_dtype(dtype)
+    if dtype is not None and wanted.is_floating_point:
+        return input.to(wanted)
     if dtype is not None:
-        return input.to(dtypes.as_dtype(dtype))
+        raise DTypeError(f"{call}(..., dtype={wanted}): optional dtype must be a floating point type; leave it out, or use float32")
     if not input.dtype.is_floating_point:
         raise DTypeError(
             f"{call}(): could not infer output dtype. Input dtype must be a floating point type. Got: {input.dtype}; "

@@ -32,6 +32,12 @@ def truth(dtype: DType, call: str) -> DType:
     return dtypes.bool_
 
 
+def no_dims(dim: Any, call: str) -> tuple[int, ...]:
+    """A 0-d tensor has no dimension to reduce, but may be asked to reduce dimension 0 or -1."""
+    normalize_dims(dim, 0, call)
+    return ()
+
+
 class Reduce(Op):
     """`combine` is a WGSL expression over `{x}` and `{y}`; `identity` its neutral element, by dtype; `dtype` the rule for
     the result; `empty` says whether reducing nothing gives the identity or raises."""
@@ -63,12 +69,18 @@ class Reduce(Op):
             raise TypeError(f"{self.name}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)")
         dim = axis if dim is None else dim
         keepdim = keepdim if keepdims is None else keepdims
+        if dtype is None and out is not None and self.rule is accumulating:
+            dtype = out.dtype
         wanted = dtypes.as_dtype(dtype) if dtype is not None else self.rule(x.dtype, self.name)
-        dims = normalize_dims(None if dim is None or (isinstance(dim, (tuple, list)) and not dim) else dim, x.ndim, self.name)
+        if isinstance(dim, (tuple, list)) and not dim and self.rule is not truth:
+            dim = None  # no dimension means all of them, but for any and all
+        dims = normalize_dims(dim, x.ndim, self.name) if x._shape or dim is None else no_dims(dim, self.name)
         if wanted is dtypes.bool_ and self.rule is accumulating:  # counted in integers, then asked whether there is any
             result = self.reduce(x.to(wanted), dims, keepdim, dtypes.int32).to(wanted)
         else:
             result = self.reduce(x, dims, keepdim, wanted)
+        if self.rule is truth and x.dtype is dtypes.uint8:  # the bool of old
+            result = result.to(x.dtype)
         return result if out is None else store_out(self.name, result, out)
 
     def reduce(self, x: Tensor, dims: tuple[int, ...], keepdim: bool, dtype: DType) -> Tensor:
