@@ -19,9 +19,12 @@ def inputs() -> dict[str, np.ndarray]:
 
     nan, inf = np.nan, np.inf
     return {
-        "x": eighths(3, 4), "y": eighths(3, 4), "c": eighths(2, 3, 4), "m": eighths(4, 5), "q": eighths(4, 4), "v": eighths(4), "w": eighths(3),
-        "e": eighths(2, 4, 3), "k": eighths(5), "r": eighths(5, 4), "d": eighths(3, 4).astype(np.float64), "h": eighths(3, 4).astype(np.float16),
-        "i": generator.integers(-9, 10, (3, 4)), "j": generator.integers(-9, 10, (3, 4)).astype(np.int32), "p": generator.integers(0, 9, (4, 2)),
+        "x": eighths(3, 4), "y": eighths(3, 4), "c": eighths(2, 3, 4), "m": eighths(4, 5), "q": eighths(4, 4),
+        "v": eighths(4), "w": eighths(3),
+        "e": eighths(2, 4, 3), "k": eighths(5), "r": eighths(5, 4), "d": eighths(3, 4).astype(np.float64),
+        "h": eighths(3, 4).astype(np.float16),
+        "i": generator.integers(-9, 10, (3, 4)), "j": generator.integers(-9, 10, (3, 4)).astype(np.int32),
+        "p": generator.integers(0, 9, (4, 2)),
         "u": generator.integers(0, 200, (3, 4)).astype(np.uint8), "a": generator.integers(-100, 100, (3, 4)).astype(np.int8),
         "b": generator.integers(0, 2, (3, 4)).astype(bool), "s": np.array(2.5, np.float32), "o": np.array([1.5], np.float32),
         "z": np.zeros((0, 3), np.float32), "n": np.array([[1, nan, 2], [inf, 1, -inf], [inf, inf, 3], [-0.0, 0.0, 0.0]], np.float32),
@@ -38,11 +41,24 @@ def spread(template: str, **choices: str) -> list[str]:
     return made
 
 
+def calls(text: str) -> list[str]:
+    """The expressions of a text, between semicolons."""
+    return [call.strip() for call in text.split(";") if call.strip()]
+
+
 def reductions() -> list[str]:
     cases = []
-    cases += spread("t.OP(X)", OP="sum|prod|amax|amin|any|all|count_nonzero|max|min|argmax|argmin", X="x|i|j|u|a|b|h|d|s|o|z|n")
-    cases += spread("X.OP(DIM)", OP="sum|amax|amin|any|all|count_nonzero", X="x|c|i|b|n", DIM="0|1|-1|dim=-2|dim=(0, 1)|dim=(0, -1)")
-    cases += spread("c.OP(DIM)", OP="sum|amax|amin|any|all|mean", DIM="dim=(0, 2), keepdim=True|1, True|[2, 0]|dim=(0, 1, 2)|()|dim=None|dim=-1, keepdim=True")
+    cases += spread(
+        "t.OP(X)", OP="sum|prod|amax|amin|any|all|count_nonzero|max|min|argmax|argmin", X="x|i|j|u|a|b|h|d|s|o|z|n"
+    )
+    cases += spread(
+        "X.OP(DIM)", OP="sum|amax|amin|any|all|count_nonzero", X="x|c|i|b|n", DIM="0|1|-1|dim=-2|dim=(0, 1)|dim=(0, -1)"
+    )
+    cases += spread(
+        "c.OP(DIM)",
+        OP="sum|amax|amin|any|all|mean",
+        DIM="dim=(0, 2), keepdim=True|1, True|[2, 0]|dim=(0, 1, 2)|()|dim=None|dim=-1, keepdim=True",
+    )
     cases += spread("c.OP(DIM)", OP="prod|argmax|argmin", DIM="0|1|-1|dim=2, keepdim=True|dim=-3")
     cases += spread("c.OP(DIM)", OP="sum|prod|amax|any|mean|argmax|max|cumsum|logsumexp|softmax|var", DIM="3|-4|dim=5")
     cases += spread("c.OP(dim=(0, 0))", OP="sum|amax|mean")
@@ -50,97 +66,189 @@ def reductions() -> list[str]:
     cases += spread("X.sum(dtype=D)", X="x|i|b|h", D="t.float32|t.float64|t.int32|t.float16|t.bool|t.uint8|t.int64")
     cases += spread("X.OP(1, dtype=D)", OP="sum|prod|cumsum|cumprod|mean", X="i|u", D="t.float32|t.int32|t.float64")
     cases += spread("X.mean(DIM)", X="x|d|h|i|b|n|s|z", DIM="|0|-1, True")
-    cases += ["c.mean((0, 2))", "t.mean(c, (0, 1), True)", "i.mean(dtype=t.float32)", "i.mean(0, dtype=t.float64)"]
-    cases += spread("t.OP(XARGS)", OP="var|std", XARGS="x|x, 0|x, 1, True|c, (0, 2)|x, dim=1, correction=0|x, dim=0, unbiased=False|x, False|o|c, dim=1, keepdim=True, correction=2|d, 0|i|z, 1|c, None, correction=0|n, 1")
-    cases += spread("t.OP(XARGS)", OP="var_mean|std_mean", XARGS="x|x, 0|c, (0, 2), keepdim=True|x, dim=1, correction=0")
+    cases += calls("""
+        c.mean((0, 2)) ; t.mean(c, (0, 1), True) ; i.mean(dtype=t.float32) ; i.mean(0, dtype=t.float64)
+    """)
+    cases += spread(
+        "t.OP(XARGS)",
+        OP="var|std",
+        XARGS="x|x, 0|x, 1, True|c, (0, 2)|x, dim=1, correction=0|x, dim=0, unbiased=False|x, False|o|"
+        "c, dim=1, keepdim=True, correction=2|d, 0|i|z, 1|c, None, correction=0|n, 1",
+    )
+    cases += spread(
+        "t.OP(XARGS)", OP="var_mean|std_mean", XARGS="x|x, 0|c, (0, 2), keepdim=True|x, dim=1, correction=0"
+    )
     cases += spread("X.logsumexp(DIM)", X="x|c|d|n|i", DIM="0|-1, True|(0, 1)")
-    cases += ["s.logsumexp(0)", "(x * 100).logsumexp(1)", "(x - 1000).logsumexp(1)"]
-    cases += spread("t.norm(XARGS)", XARGS="x|x, 1|x, 3|x, float('inf')|x, -float('inf')|x, 0|x, 'fro'|x, 2, 0|x, 1, 1, True|c, 2, (0, 2)|x, dim=1|d|i|x, p=0.5, dim=1|x * 0|s|x, 2, dtype=t.float64|o")
+    cases += calls("""
+        s.logsumexp(0) ; (x * 100).logsumexp(1) ; (x - 1000).logsumexp(1)
+    """)
+    cases += spread(
+        "t.norm(XARGS)",
+        XARGS="x|x, 1|x, 3|x, float('inf')|x, -float('inf')|x, 0|x, 'fro'|x, 2, 0|x, 1, 1, True|"
+        "c, 2, (0, 2)|x, dim=1|d|i|x, p=0.5, dim=1|x * 0|s|x, 2, dtype=t.float64|o",
+    )
     cases += spread("X.OP(DIM)", X="x|i|ties|n|c", OP="max|min", DIM="0|1|-1, keepdim=True")
-    cases += ["t.max(x, y)", "t.min(i, j)", "x.max(dim=1)[1]", "t.max(s, 0)", "ties.max(1).indices", "ties.min(0).values"]
+    cases += calls("""
+        t.max(x, y) ; t.min(i, j) ; x.max(dim=1)[1] ; t.max(s, 0) ; ties.max(1).indices ; ties.min(0).values
+    """)
     cases += spread("X.OP(DIM)", X="ties|n|b|u", OP="argmax|argmin", DIM="|0|1, True|dim=-1")
     cases += spread("t.aminmax(XARGS)", XARGS="x|x, dim=0|x, dim=1, keepdim=True|i|n, dim=1|z|z, dim=1")
     cases += spread("t.OP(XARGS)", OP="nansum|nanmean", XARGS="n|n, 1|n, 0, True|x|x, dim=(0, 1)")
-    cases += ["t.nansum(i)", "t.count_nonzero(c, dim=(0, 1))", "t.count_nonzero(n)", "t.count_nonzero(b, 1)"]
+    cases += calls("""
+        t.nansum(i) ; t.count_nonzero(c, dim=(0, 1)) ; t.count_nonzero(n) ; t.count_nonzero(b, 1)
+    """)
     cases += spread("X.OP(DIM)", X="x|i|j|u|b|h|d|n", OP="cumsum", DIM="0|1|-1")
     cases += spread("X.OP(DIM)", X="g|i|b|n", OP="cumprod", DIM="0|1|-1")
-    cases += ["s.cumsum(0)", "s.cumprod(-1)", "t.cumsum(c, dim=1, dtype=t.float64)", "t.cumsum(z, 0)", "o.cumsum(0)"]
-    cases += ["t.sum(x, 0, out=t.empty(0))", "t.sum(x, 0, out=t.empty(4, dtype=t.float64))", "t.mean(x, 0, out=t.empty(0))", "t.amax(x, 1, out=t.empty(0))",
-              "t.var(x, 0, out=t.empty(0))", "t.cumsum(x, 0, out=t.empty(0))", "t.sum(x, 0, out=t.empty(4, dtype=t.int64))", "t.all(b, 0, out=t.empty(0, dtype=t.bool))",
-              "t.logsumexp(x, 0, out=t.empty(0))", "t.norm(x, 2, 0, out=t.empty(0))"]  # fmt: skip
-    cases += ["x.any()", "t.any(x, dim=0)", "u.any(0)", "u.all(1)", "x.t().sum(0)", "c.flip(0).cumsum(0)", "c[:, ::2].amax((0, 1))", "x.expand(2, 3, 4).prod(0)"]
-    cases += ["x.sum(axis=0)", "x.sum(0, keepdim=True).shape", "c.argmax().item()", "x.sum(0).dtype == t.float32", "u.sum().dtype == t.int64", "x.min().ndim"]
+    cases += calls("""
+        s.cumsum(0) ; s.cumprod(-1) ; t.cumsum(c, dim=1, dtype=t.float64) ; t.cumsum(z, 0) ; o.cumsum(0) ;
+        t.sum(x, 0, out=t.empty(0)) ; t.sum(x, 0, out=t.empty(4, dtype=t.float64)) ;
+        t.mean(x, 0, out=t.empty(0)) ; t.amax(x, 1, out=t.empty(0)) ; t.var(x, 0, out=t.empty(0)) ;
+        t.cumsum(x, 0, out=t.empty(0)) ; t.sum(x, 0, out=t.empty(4, dtype=t.int64)) ;
+        t.all(b, 0, out=t.empty(0, dtype=t.bool)) ; t.logsumexp(x, 0, out=t.empty(0)) ;
+        t.norm(x, 2, 0, out=t.empty(0)) ; x.any() ; t.any(x, dim=0) ; u.any(0) ; u.all(1) ; x.t().sum(0) ;
+        c.flip(0).cumsum(0) ; c[:, ::2].amax((0, 1)) ; x.expand(2, 3, 4).prod(0) ; x.sum(axis=0) ;
+        x.sum(0, keepdim=True).shape ; c.argmax().item() ; x.sum(0).dtype == t.float32 ;
+        u.sum().dtype == t.int64 ; x.min().ndim
+    """)
     return cases
 
 
 def products() -> list[str]:
-    cases = ["t.mm(x, m)", "x @ m", "t.mm(x, x)", "t.mm(x, v)", "t.bmm(c, e)", "t.bmm(c, c)", "t.bmm(x, m)", "t.mv(x, v)", "t.mv(x, w)", "t.dot(v, v)", "t.dot(v, w)"]
-    cases += ["t.dot(x, x)", "t.vdot(v, v)", "t.outer(v, w)", "t.outer(x, v)", "t.mm(x.t(), y)", "t.mm(x[:, ::2], m[1::2])", "x.flip(1) @ m", "t.mm(i, p)", "t.mm(j, j.t())"]
+    cases = calls("""
+        t.mm(x, m) ; x @ m ; t.mm(x, x) ; t.mm(x, v) ; t.bmm(c, e) ; t.bmm(c, c) ; t.bmm(x, m) ; t.mv(x, v) ;
+        t.mv(x, w) ; t.dot(v, v) ; t.dot(v, w) ; t.dot(x, x) ; t.vdot(v, v) ; t.outer(v, w) ; t.outer(x, v) ;
+        t.mm(x.t(), y) ; t.mm(x[:, ::2], m[1::2]) ; x.flip(1) @ m ; t.mm(i, p) ; t.mm(j, j.t())
+    """)
     cases += spread("t.matmul(A, B)", A="x|c|v|w|s|one", B="m|e|v|w|q|s")
     cases += spread("t.matmul(A, B)", A="c|f", B="v|m|e.unsqueeze(1)|e[:1]")
-    cases += ["t.matmul(i, p)", "t.matmul(x, p)", "t.matmul(x, d.t())", "t.matmul(b, b.t())", "t.matmul(u, u.t())", "t.matmul(a, a.t())", "t.matmul(h, h.t())", "t.matmul(d, d.t())"]
-    cases += ["z @ z.t()", "z.t() @ z", "t.matmul(x[:0], m)", "t.matmul(x[:, :0], m[:0])", "m.t() @ v", "v @ m", "t.matmul(x, m, out=t.empty(0))"]
-    cases += ["t.addmm(k, x, m)", "t.addmm(k, x, m, beta=0.5, alpha=2)", "t.addmm(s, x, m)", "t.addmm(k * float('nan'), x, m, beta=0)", "t.addmm(v, x, m)", "t.addmm(i[:, :1], i, p, beta=2, alpha=3)"]
-    cases += ["t.addmm(i[:, :1], i, p, alpha=0.5)", "t.addmv(w, x, v)", "t.addmv(w, x, v, beta=2, alpha=0.5)", "t.addmv(v, x, v)", "t.addr(x, w, v)", "t.addr(x, w, v, beta=0, alpha=2)"]
-    cases += ["t.addr(v, w, v, beta=0.5)", "t.baddbmm(x[:, :3], c, e)", "t.baddbmm(s, c, e, beta=2, alpha=-1)", "t.addbmm(x[:, :3], c, e)", "t.addbmm(w, c, e, beta=0.5, alpha=2)"]
-    cases += ["t.chain_matmul(x, m, r)", "t.chain_matmul(x)", "t.chain_matmul(w[None], x, m, k[:, None])", "t.kron(x[:2, :2], y[:2, :3])", "t.kron(v, w)", "t.kron(c, v)", "t.kron(s, x)"]
-    cases += ["t.tensordot(c, e, dims=([2, 1], [1, 2]))", "t.tensordot(c, m, dims=1)", "t.tensordot(v, w, dims=0)", "t.tensordot(x, y, dims=2)", "t.tensordot(c, x, dims=([1, 2], [0, 1]))"]
-    cases += ["t.tensordot(c, x, dims=([1], [1]))", "t.tensordot(c, x, dims=([-2], [0]))", "F.linear(x, r)", "F.linear(x, r, k)", "F.linear(c, r, k)", "F.linear(v, r)", "F.linear(x, v)", "F.linear(x, m)"]
-    cases += ["x.__matmul__(m)", "x.matmul(m)", "x.mm(m)", "c.bmm(e)", "x.mv(v)", "v.dot(v)", "v.outer(w)", "k.addmm(x, m, alpha=2)", "w.addmv(x, v)", "x.addr(w, v)"]
-    cases += ["t.mm(x, m, out=t.empty(0))", "t.mm(x, m, out=t.empty(3, 5, dtype=t.float64))", "x @ 3"]
+    cases += calls("""
+        t.matmul(i, p) ; t.matmul(x, p) ; t.matmul(x, d.t()) ; t.matmul(b, b.t()) ; t.matmul(u, u.t()) ;
+        t.matmul(a, a.t()) ; t.matmul(h, h.t()) ; t.matmul(d, d.t()) ; z @ z.t() ; z.t() @ z ;
+        t.matmul(x[:0], m) ; t.matmul(x[:, :0], m[:0]) ; m.t() @ v ; v @ m ; t.matmul(x, m, out=t.empty(0)) ;
+        t.addmm(k, x, m) ; t.addmm(k, x, m, beta=0.5, alpha=2) ; t.addmm(s, x, m) ;
+        t.addmm(k * float('nan'), x, m, beta=0) ; t.addmm(v, x, m) ; t.addmm(i[:, :1], i, p, beta=2, alpha=3) ;
+        t.addmm(i[:, :1], i, p, alpha=0.5) ; t.addmv(w, x, v) ; t.addmv(w, x, v, beta=2, alpha=0.5) ;
+        t.addmv(v, x, v) ; t.addr(x, w, v) ; t.addr(x, w, v, beta=0, alpha=2) ; t.addr(v, w, v, beta=0.5) ;
+        t.baddbmm(x[:, :3], c, e) ; t.baddbmm(s, c, e, beta=2, alpha=-1) ; t.addbmm(x[:, :3], c, e) ;
+        t.addbmm(w, c, e, beta=0.5, alpha=2) ; t.chain_matmul(x, m, r) ; t.chain_matmul(x) ;
+        t.chain_matmul(w[None], x, m, k[:, None]) ; t.kron(x[:2, :2], y[:2, :3]) ; t.kron(v, w) ; t.kron(c, v) ;
+        t.kron(s, x) ; t.tensordot(c, e, dims=([2, 1], [1, 2])) ; t.tensordot(c, m, dims=1) ;
+        t.tensordot(v, w, dims=0) ; t.tensordot(x, y, dims=2) ; t.tensordot(c, x, dims=([1, 2], [0, 1])) ;
+        t.tensordot(c, x, dims=([1], [1])) ; t.tensordot(c, x, dims=([-2], [0])) ; F.linear(x, r) ;
+        F.linear(x, r, k) ; F.linear(c, r, k) ; F.linear(v, r) ; F.linear(x, v) ; F.linear(x, m) ;
+        x.__matmul__(m) ; x.matmul(m) ; x.mm(m) ; c.bmm(e) ; x.mv(v) ; v.dot(v) ; v.outer(w) ;
+        k.addmm(x, m, alpha=2) ; w.addmv(x, v) ; x.addr(w, v) ; t.mm(x, m, out=t.empty(0)) ;
+        t.mm(x, m, out=t.empty(3, 5, dtype=t.float64)) ; x @ 3
+    """)
     return cases
 
 
 def softmaxes() -> list[str]:
     cases = spread("OP(X, dim=D)", OP="t.softmax|t.log_softmax|F.softmin", X="x|c|d|n", D="0|1|-1")
-    cases += spread("t.OP(XARGS)", OP="softmax|log_softmax", XARGS="s, 0|o, 0|i, 0|i, 0, dtype=t.float32|z, 0|z, 1|x * 1000, 1|c, 2|h.float(), 1|x, 2|x, -3|x, 1, dtype=t.float64")
-    cases += ["x.softmax(0)", "x.log_softmax(-1)", "h.softmax(1)", "h.log_softmax(0)", "F.glu(x)", "F.glu(x, 1)", "F.glu(x, 0)", "F.glu(e, 1)", "x.t().softmax(0)", "x.expand(2, 3, 4).softmax(0)"]
+    cases += spread(
+        "t.OP(XARGS)",
+        OP="softmax|log_softmax",
+        XARGS="s, 0|o, 0|i, 0|i, 0, dtype=t.float32|z, 0|z, 1|x * 1000, 1|c, 2|h.float(), 1|x, 2|x, -3|x, 1, dtype=t.float64",
+    )
+    cases += calls("""
+        x.softmax(0) ; x.log_softmax(-1) ; h.softmax(1) ; h.log_softmax(0) ; F.glu(x) ; F.glu(x, 1) ;
+        F.glu(x, 0) ; F.glu(e, 1) ; x.t().softmax(0) ; x.expand(2, 3, 4).softmax(0)
+    """)
     return cases
 
 
 def movements() -> list[str]:
-    cases = ["x.t()", "v.t()", "s.t()", "c.t()", "c.permute(2, 0, 1)", "c.permute((1, 0, -1))", "c.permute(0, 1)", "c.permute(0, 0, 1)", "c.transpose(0, 2)", "c.transpose(-1, 1)"]
-    cases += ["c.transpose(0, 3)", "x.T", "c.mT", "v.mT", "t.transpose(x, 0, 1)", "t.swapaxes(c, 0, 1)", "t.swapdims(c, 0, 2)", "w.expand(2, 3)", "w.expand(2, -1)", "w.expand(2, 2)", "one.expand(2, 5, 3)"]
-    cases += ["one.expand(-1, 4, -1)", "w.expand(3, 1)", "s.expand(2, 2)", "t.broadcast_to(w, (2, 3))", "t.broadcast_tensors(w, x[:, :1], s)", "w.expand_as(c[:, :, :3])", "c.narrow(1, 1, 2)", "c.narrow(-1, -3, 2)"]
-    cases += ["c.narrow(1, 2, 2)", "c.narrow(1, 0, 0)", "c.select(1, -1)", "c.select(2, 4)", "s.select(0, 0)", "x.unsqueeze(0)", "x.unsqueeze(-1)", "x.unsqueeze(3)", "x.unsqueeze(-3)", "x.unsqueeze(-4)", "one.squeeze()"]
-    cases += ["one.squeeze(1)", "one.squeeze(0)", "one.squeeze((0, 1))", "one.squeeze(3)", "t.squeeze(o)", "s.squeeze(0)", "x.view(4, 3)", "x.view(-1)", "x.view(2, -1, 3)", "x.view(5, -1)", "x.view(-1, -1)", "x.t().view(12)"]
-    cases += ["x.t().reshape(12)", "x.reshape(2, 6)", "t.reshape(c, (-1, 4))", "x.reshape(())", "s.reshape(1, 1)", "z.reshape(3, 0)", "z.reshape(-1, 3)", "z.view(-1)", "z.view(-1, 0)", "x.view(2, 2, 3)[0, 1]"]
-    cases += ["t.flatten(c)", "t.flatten(c, 1)", "c.flatten(0, 1)", "c.flatten(-2, -1)", "c.flatten(2, 1)", "s.flatten()", "x.flip(0)", "c.flip(0, 2)", "c.flip((1,))", "t.flip(x, (0, -1))", "x.flip(2)", "x.flip(0, 0)"]
-    cases += ["x.diagonal()", "x.diagonal(1)", "x.diagonal(-2)", "x.diagonal(5)", "c.diagonal(0, 1, 2)", "c.diagonal(1, 0, 2)", "c.diagonal(0, 1, 1)", "v.diagonal()", "v.unfold(0, 2, 1)", "c.unfold(2, 3, 1)", "c.unfold(1, 2, 2)"]
-    cases += ["v.unfold(0, 5, 1)", "v.unfold(0, 2, 0)", "s.unfold(0, 1, 1)", "c.movedim(0, 2)", "t.movedim(c, (0, 1), (-1, -2))", "t.moveaxis(c, 2, 0)", "c.movedim((0, 0), (1, 2))", "c.unbind()", "c.unbind(1)", "t.unbind(x, -1)"]
-    cases += ["s.unbind()", "x.split(2)", "x.split(3, 1)", "t.split(x, [1, 3], 1)", "t.split(x, [1, 1], 1)", "x.split(0)", "x.split(-1)", "x.split(10)", "t.chunk(x, 2)", "t.chunk(x, 3, 1)", "x.chunk(7, dim=-1)", "x.chunk(0)"]
-    cases += ["z.chunk(2)", "z.split(2)", "x.repeat(2, 1)", "x.repeat(2, 1, 3)", "v.repeat(2, 2)", "x.repeat(2)", "x.repeat(0, 1)", "s.repeat(3)", "x.tril()", "x.triu()", "t.tril(q, 1)", "t.triu(q, -1)", "c.tril(-1)", "v.tril()", "b.triu()"]
-    cases += ["i.tril()", "t.cat([x, y])", "t.cat([x, y], 1)", "t.cat((x, i), -1)", "t.cat([x, m])", "t.cat([x, z.t()[:, :0]], 1)", "t.cat([x, t.empty(0)])", "t.cat([s, s])", "t.cat([])", "t.cat([u, a])", "t.cat([b, i])", "t.cat([x], 2)"]
-    cases += ["t.cat([x, h])", "t.cat([x, y], out=t.empty(0))", "t.concat([v, v])", "t.concatenate([v, w], 0)", "t.cat([x.t(), y.t()], 1)", "t.cat([z, z])", "t.stack([x, y])", "t.stack([x, y], 1)", "t.stack([x, y], -1)", "t.stack([x, m])"]
-    cases += ["t.stack([s, s])", "t.stack([])", "t.stack([x, y], 3)", "t.stack([x, y], dim=-4)", "x.contiguous()", "x.t().contiguous().stride()", "x.clone()", "x.detach()", "x.view_as(y.t())", "x.reshape_as(y.t())"]
-    cases += ["x.t().stride()", "c.permute(2, 0, 1).stride()", "w.expand(2, 3).stride()", "c[:, 1:, ::2].stride()", "c[:, 1:, ::2].storage_offset()", "x.t().is_contiguous()", "t.zeros(0, 3).stride()", "one.squeeze().stride()", "x.unsqueeze(0).stride()"]
-    cases += ["x.unsqueeze(2).stride()", "x.numel()", "c.size()", "c.size(-1)", "c.dim()", "s.ndim", "x.element_size()", "x.fill_(3)", "x.zero_()", "x.copy_(v)", "x.copy_(i)", "x.t().fill_(2)", "x.copy_(m)", "x.fill_(v)", "x.fill_(s)"]
-    cases += ["x.type_as(i)", "x.to(t.float16)", "i.to(x)", "x.int()", "x.bool()", "i.float()", "x.double()", "n.bool()", "x.half()", "i.char()", "x.abs().byte()", "i.short()", "x.long()"]
+    cases = calls("""
+        x.t() ; v.t() ; s.t() ; c.t() ; c.permute(2, 0, 1) ; c.permute((1, 0, -1)) ; c.permute(0, 1) ;
+        c.permute(0, 0, 1) ; c.transpose(0, 2) ; c.transpose(-1, 1) ; c.transpose(0, 3) ; x.T ; c.mT ; v.mT ;
+        t.transpose(x, 0, 1) ; t.swapaxes(c, 0, 1) ; t.swapdims(c, 0, 2) ; w.expand(2, 3) ; w.expand(2, -1) ;
+        w.expand(2, 2) ; one.expand(2, 5, 3) ; one.expand(-1, 4, -1) ; w.expand(3, 1) ; s.expand(2, 2) ;
+        t.broadcast_to(w, (2, 3)) ; t.broadcast_tensors(w, x[:, :1], s) ; w.expand_as(c[:, :, :3]) ;
+        c.narrow(1, 1, 2) ; c.narrow(-1, -3, 2) ; c.narrow(1, 2, 2) ; c.narrow(1, 0, 0) ; c.select(1, -1) ;
+        c.select(2, 4) ; s.select(0, 0) ; x.unsqueeze(0) ; x.unsqueeze(-1) ; x.unsqueeze(3) ; x.unsqueeze(-3) ;
+        x.unsqueeze(-4) ; one.squeeze() ; one.squeeze(1) ; one.squeeze(0) ; one.squeeze((0, 1)) ; one.squeeze(3) ;
+        t.squeeze(o) ; s.squeeze(0) ; x.view(4, 3) ; x.view(-1) ; x.view(2, -1, 3) ; x.view(5, -1) ;
+        x.view(-1, -1) ; x.t().view(12) ; x.t().reshape(12) ; x.reshape(2, 6) ; t.reshape(c, (-1, 4)) ;
+        x.reshape(()) ; s.reshape(1, 1) ; z.reshape(3, 0) ; z.reshape(-1, 3) ; z.view(-1) ; z.view(-1, 0) ;
+        x.view(2, 2, 3)[0, 1] ; t.flatten(c) ; t.flatten(c, 1) ; c.flatten(0, 1) ; c.flatten(-2, -1) ;
+        c.flatten(2, 1) ; s.flatten() ; x.flip(0) ; c.flip(0, 2) ; c.flip((1,)) ; t.flip(x, (0, -1)) ; x.flip(2) ;
+        x.flip(0, 0) ; x.diagonal() ; x.diagonal(1) ; x.diagonal(-2) ; x.diagonal(5) ; c.diagonal(0, 1, 2) ;
+        c.diagonal(1, 0, 2) ; c.diagonal(0, 1, 1) ; v.diagonal() ; v.unfold(0, 2, 1) ; c.unfold(2, 3, 1) ;
+        c.unfold(1, 2, 2) ; v.unfold(0, 5, 1) ; v.unfold(0, 2, 0) ; s.unfold(0, 1, 1) ; c.movedim(0, 2) ;
+        t.movedim(c, (0, 1), (-1, -2)) ; t.moveaxis(c, 2, 0) ; c.movedim((0, 0), (1, 2)) ; c.unbind() ;
+        c.unbind(1) ; t.unbind(x, -1) ; s.unbind() ; x.split(2) ; x.split(3, 1) ; t.split(x, [1, 3], 1) ;
+        t.split(x, [1, 1], 1) ; x.split(0) ; x.split(-1) ; x.split(10) ; t.chunk(x, 2) ; t.chunk(x, 3, 1) ;
+        x.chunk(7, dim=-1) ; x.chunk(0) ; z.chunk(2) ; z.split(2) ; x.repeat(2, 1) ; x.repeat(2, 1, 3) ;
+        v.repeat(2, 2) ; x.repeat(2) ; x.repeat(0, 1) ; s.repeat(3) ; x.tril() ; x.triu() ; t.tril(q, 1) ;
+        t.triu(q, -1) ; c.tril(-1) ; v.tril() ; b.triu() ; i.tril() ; t.cat([x, y]) ; t.cat([x, y], 1) ;
+        t.cat((x, i), -1) ; t.cat([x, m]) ; t.cat([x, z.t()[:, :0]], 1) ; t.cat([x, t.empty(0)]) ; t.cat([s, s]) ;
+        t.cat([]) ; t.cat([u, a]) ; t.cat([b, i]) ; t.cat([x], 2) ; t.cat([x, h]) ;
+        t.cat([x, y], out=t.empty(0)) ; t.concat([v, v]) ; t.concatenate([v, w], 0) ; t.cat([x.t(), y.t()], 1) ;
+        t.cat([z, z]) ; t.stack([x, y]) ; t.stack([x, y], 1) ; t.stack([x, y], -1) ; t.stack([x, m]) ;
+        t.stack([s, s]) ; t.stack([]) ; t.stack([x, y], 3) ; t.stack([x, y], dim=-4) ; x.contiguous() ;
+        x.t().contiguous().stride() ; x.clone() ; x.detach() ; x.view_as(y.t()) ; x.reshape_as(y.t()) ;
+        x.t().stride() ; c.permute(2, 0, 1).stride() ; w.expand(2, 3).stride() ; c[:, 1:, ::2].stride() ;
+        c[:, 1:, ::2].storage_offset() ; x.t().is_contiguous() ; t.zeros(0, 3).stride() ; one.squeeze().stride() ;
+        x.unsqueeze(0).stride() ; x.unsqueeze(2).stride() ; x.numel() ; c.size() ; c.size(-1) ; c.dim() ; s.ndim ;
+        x.element_size() ; x.fill_(3) ; x.zero_() ; x.copy_(v) ; x.copy_(i) ; x.t().fill_(2) ; x.copy_(m) ;
+        x.fill_(v) ; x.fill_(s) ; x.type_as(i) ; x.to(t.float16) ; i.to(x) ; x.int() ; x.bool() ; i.float() ;
+        x.double() ; n.bool() ; x.half() ; i.char() ; x.abs().byte() ; i.short() ; x.long()
+    """)
     return cases
 
 
 def comparisons() -> list[str]:
-    cases = ["t.equal(x, x)", "t.equal(x, y)", "t.equal(x, m)", "t.equal(n, n)", "t.allclose(x, x + 1e-7)", "t.allclose(x, y)", "t.allclose(n, n)", "t.allclose(n, n, equal_nan=True)", "t.isclose(x, x + 0.001, rtol=0.01)"]
-    cases += ["t.isclose(n, n)", "t.isclose(n, n, equal_nan=True)", "t.isclose(x, d)", "t.isclose(i, i + 1, atol=1)", "t.isclose(i, i)", "t.isin(i, t.tensor([1, 2, 3]))", "t.isin(x, y)", "t.isin(i, 3)", "t.isin(3, i)"]
-    cases += ["t.isin(i, t.tensor([1, 2]), invert=True)", "t.isin(z, x)", "t.isin(x, z)"]
+    cases = calls("""
+        t.equal(x, x) ; t.equal(x, y) ; t.equal(x, m) ; t.equal(n, n) ; t.allclose(x, x + 1e-7) ;
+        t.allclose(x, y) ; t.allclose(n, n) ; t.allclose(n, n, equal_nan=True) ;
+        t.isclose(x, x + 0.001, rtol=0.01) ; t.isclose(n, n) ; t.isclose(n, n, equal_nan=True) ; t.isclose(x, d) ;
+        t.isclose(i, i + 1, atol=1) ; t.isclose(i, i) ; t.isin(i, t.tensor([1, 2, 3])) ; t.isin(x, y) ;
+        t.isin(i, 3) ; t.isin(3, i) ; t.isin(i, t.tensor([1, 2]), invert=True) ; t.isin(z, x) ; t.isin(x, z)
+    """)
     return cases
 
 
 def creations() -> list[str]:
-    cases = spread("t.OP(XARGS)", OP="zeros|ones", XARGS="2, 3|(2, 3)|[3]|0|()|2, dtype=t.int64|2, dtype=t.bool|2, 0, 3|-1|size=(2, 2)")
-    cases += ["t.empty(2, 3).shape", "t.empty(0).shape", "t.empty_like(x).shape", "t.empty_like(i).dtype == t.int64"]
+    cases = spread(
+        "t.OP(XARGS)",
+        OP="zeros|ones",
+        XARGS="2, 3|(2, 3)|[3]|0|()|2, dtype=t.int64|2, dtype=t.bool|2, 0, 3|-1|size=(2, 2)",
+    )
+    cases += calls("""
+        t.empty(2, 3).shape ; t.empty(0).shape ; t.empty_like(x).shape ; t.empty_like(i).dtype == t.int64
+    """)
     cases += spread("t.OP(XARGS)", OP="zeros_like|ones_like", XARGS="x|i|b|s|z|x, dtype=t.int32|x.t()")
-    cases += ["t.full((2, 2), 3)", "t.full((2,), 2.5)", "t.full((2,), True)", "t.full((), 7)", "t.full((2,), 3, dtype=t.float16)", "t.full((0, 2), 1)", "t.full_like(x, 2)", "t.full_like(i, 2.7)", "t.full_like(b, 1)", "t.full((2,), float('inf'))"]
-    cases += ["t.arange(5)", "t.arange(1, 4)", "t.arange(1, 10, 3)", "t.arange(5, 0, -2)", "t.arange(0.5, 3)", "t.arange(0, 1, 0.25)", "t.arange(3, dtype=t.float32)", "t.arange(0)", "t.arange(3, 3)", "t.arange(3, 1)", "t.arange(1, 3, 0)", "t.arange(5, dtype=t.uint8)"]
-    cases += ["t.arange(-3, 3)", "t.arange(1, 2.5, 0.5, dtype=t.float64)", "t.arange(2.5, dtype=t.int64)", "t.arange(0, 5, 1.5)", "t.arange(10, 0, -3.5)", "t.linspace(0, 1, 5)", "t.linspace(-1, 1, 4)", "t.linspace(3, 1, 3)", "t.linspace(0, 1, 1)", "t.linspace(0, 1, 0)"]
-    cases += ["t.linspace(0, 10, 11, dtype=t.float64)", "t.linspace(0, 10, 4, dtype=t.int64)", "t.linspace(0, 1, -1)", "t.eye(3)", "t.eye(2, 4)", "t.eye(0)", "t.eye(2, dtype=t.int64)", "t.eye(-1)", "t.scalar_tensor(3)", "t.scalar_tensor(2, dtype=t.int64)"]
-    cases += ["t.tensor(3)", "t.tensor(3.5)", "t.tensor(True)", "t.tensor([1, 2])", "t.tensor([1, 2.5])", "t.tensor([True, 2])", "t.tensor([[1], [2]])", "t.tensor([])", "t.tensor([[]])", "t.tensor([[1, 2], [3]])", "t.tensor('a')", "t.tensor([1, 2], dtype=t.float16)"]
-    cases += ["t.tensor([1.7, -1.7], dtype=t.int64)", "t.tensor([300], dtype=t.uint8)", "t.tensor([0.5, 0.0], dtype=t.bool)", "t.tensor(x)", "t.tensor([float('nan'), float('inf')])", "t.tensor([s, s])", "t.as_tensor([1, 2])", "t.as_tensor(x)", "t.as_tensor(x, dtype=t.int32)"]
-    cases += ["t.asarray([1.5])", "t.asarray(x, copy=True)", "t.tensor(2**40)", "t.tensor(2**70)", "t.tensor([2**31])", "t.tensor(-1, dtype=t.uint8)", "t.tensor((1, 2))", "t.tensor(range(3))", "t.tensor(None)"]
+    cases += calls("""
+        t.full((2, 2), 3) ; t.full((2,), 2.5) ; t.full((2,), True) ; t.full((), 7) ;
+        t.full((2,), 3, dtype=t.float16) ; t.full((0, 2), 1) ; t.full_like(x, 2) ; t.full_like(i, 2.7) ;
+        t.full_like(b, 1) ; t.full((2,), float('inf')) ; t.arange(5) ; t.arange(1, 4) ; t.arange(1, 10, 3) ;
+        t.arange(5, 0, -2) ; t.arange(0.5, 3) ; t.arange(0, 1, 0.25) ; t.arange(3, dtype=t.float32) ;
+        t.arange(0) ; t.arange(3, 3) ; t.arange(3, 1) ; t.arange(1, 3, 0) ; t.arange(5, dtype=t.uint8) ;
+        t.arange(-3, 3) ; t.arange(1, 2.5, 0.5, dtype=t.float64) ; t.arange(2.5, dtype=t.int64) ;
+        t.arange(0, 5, 1.5) ; t.arange(10, 0, -3.5) ; t.linspace(0, 1, 5) ; t.linspace(-1, 1, 4) ;
+        t.linspace(3, 1, 3) ; t.linspace(0, 1, 1) ; t.linspace(0, 1, 0) ; t.linspace(0, 10, 11, dtype=t.float64) ;
+        t.linspace(0, 10, 4, dtype=t.int64) ; t.linspace(0, 1, -1) ; t.eye(3) ; t.eye(2, 4) ; t.eye(0) ;
+        t.eye(2, dtype=t.int64) ; t.eye(-1) ; t.scalar_tensor(3) ; t.scalar_tensor(2, dtype=t.int64) ;
+        t.tensor(3) ; t.tensor(3.5) ; t.tensor(True) ; t.tensor([1, 2]) ; t.tensor([1, 2.5]) ;
+        t.tensor([True, 2]) ; t.tensor([[1], [2]]) ; t.tensor([]) ; t.tensor([[]]) ; t.tensor([[1, 2], [3]]) ;
+        t.tensor('a') ; t.tensor([1, 2], dtype=t.float16) ; t.tensor([1.7, -1.7], dtype=t.int64) ;
+        t.tensor([300], dtype=t.uint8) ; t.tensor([0.5, 0.0], dtype=t.bool) ; t.tensor(x) ;
+        t.tensor([float('nan'), float('inf')]) ; t.tensor([s, s]) ; t.as_tensor([1, 2]) ; t.as_tensor(x) ;
+        t.as_tensor(x, dtype=t.int32) ; t.asarray([1.5]) ; t.asarray(x, copy=True) ; t.tensor(2**40) ;
+        t.tensor(2**70) ; t.tensor([2**31]) ; t.tensor(-1, dtype=t.uint8) ; t.tensor((1, 2)) ;
+        t.tensor(range(3)) ; t.tensor(None)
+    """)
     return cases
 
 
-GROUPS = {"reductions": reductions, "products": products, "softmaxes": softmaxes, "movements": movements, "comparisons": comparisons, "creations": creations}
+GROUPS = {
+    "reductions": reductions,
+    "products": products,
+    "softmaxes": softmaxes,
+    "movements": movements,
+    "comparisons": comparisons,
+    "creations": creations,
+}
 
 
 def cases() -> list[str]:
@@ -159,7 +267,11 @@ def evaluate(case: str, module: Any, functional: Any, make: Any) -> tuple[Except
     scope = {name: make(array) for name, array in inputs().items()}
     try:
         result = eval(case, {"t": module, "F": functional, **scope})
-        parts = list(result) if isinstance(result, (tuple, list)) and any(hasattr(part, "numpy") for part in result) else [result]
+        parts = (
+            list(result)
+            if isinstance(result, (tuple, list)) and any(hasattr(part, "numpy") for part in result)
+            else [result]
+        )
         arrays = [part.detach().cpu().numpy() if hasattr(part, "detach") else np.array(part) for part in parts]
         return None, [np.array(array) for array in arrays]
     except ERRORS as error:
@@ -170,4 +282,6 @@ def pytorch() -> types.SimpleNamespace:
     """PyTorch as `evaluate` takes it."""
     import torch
 
-    return types.SimpleNamespace(module=torch, functional=torch.nn.functional, make=lambda array: torch.from_numpy(array.copy()))
+    return types.SimpleNamespace(
+        module=torch, functional=torch.nn.functional, make=lambda array: torch.from_numpy(array.copy())
+    )

@@ -30,7 +30,10 @@ def goldens() -> dict[str, tuple[str, list[np.ndarray]]]:
     with np.load(FILE) as file:
         arrays = dict(file)
     return {
-        str(name): (str(arrays["errors"][number]), [arrays[f"{number}.{part}"] for part in range(arrays["counts"][number])])
+        str(name): (
+            str(arrays["errors"][number]),
+            [arrays[f"{number}.{part}"] for part in range(arrays["counts"][number])],
+        )
         for number, name in enumerate(arrays["names"])
     }
 
@@ -84,7 +87,9 @@ def test_recording_is_what_pytorch_gives():
             try:
                 assert bool(error) == bool(wanted_error) and len(got) == len(wanted), f"{case}: {error!r}"
                 for ours, theirs in zip(got, wanted, strict=True):
-                    agree(ours, theirs, case, scale=float(np.max(np.abs(theirs), initial=1.0, where=np.isfinite(theirs))))
+                    agree(
+                        ours, theirs, case, scale=float(np.max(np.abs(theirs), initial=1.0, where=np.isfinite(theirs)))
+                    )
             except AssertionError as failure:
                 failures.append(str(failure))
     assert not failures, "\n".join(failures)
@@ -98,6 +103,10 @@ def test_everything_is_tried():
     """Every compound, factory, and row that is not elementwise occurs in a call."""
     text = "\n".join(cases())
     called = set(re.findall(r"\b(\w+)\(", text))
-    rows = {key for key, row in TABLE.items() if row.public and not isinstance(row, Elementwise) and row.__module__ == "webtorch"}
+    rows = {
+        key
+        for key, row in TABLE.items()
+        if row.public and not isinstance(row, Elementwise) and row.__module__ == "webtorch"
+    }
     wanted = {*compounds.__all__, *compounds.METHODS, *creation.__all__, *rows} - ELSEWHERE
     assert not wanted - called, sorted(wanted - called)
