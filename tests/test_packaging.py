@@ -186,22 +186,18 @@ def test_digits_are_as_described():
     assert np.bincount(labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
 
 
-TIME_IMPORT = """
-import json, sys, time
-import numpy
-start = time.perf_counter()
+MODULES_OF_IMPORT = """
+import json, sys
 import webtorch
-print(json.dumps([time.perf_counter() - start, sorted(sys.modules)]))
+print(json.dumps(sorted(sys.modules)))
 """
 
 
-def test_import_is_quick_and_touches_no_gpu():
-    seconds = []
-    for _ in range(6):  # the first run may have to write bytecode; other work on the machine only adds
-        taken, modules = json.loads(run(sys.executable, "-c", TIME_IMPORT, cwd=ROOT))
-        seconds.append(taken)
-        assert "wgpu" not in modules and "torch" not in modules and "matplotlib" not in modules
-    assert min(seconds) < 0.150, f"import webtorch takes {min(seconds) * 1000:.0f} ms beyond numpy"
+def test_import_touches_no_gpu():
+    modules = json.loads(run(sys.executable, "-c", MODULES_OF_IMPORT, cwd=ROOT))
+    # Slow to import or not ours to need; how long the import takes is measured in bench.
+    for unwanted in ("wgpu", "torch", "matplotlib", "asyncio", "importlib.resources", "webtorch.nn", "webtorch.backends.wgpu"):
+        assert unwanted not in modules
 
 
 def readme_blocks(language: str) -> list[str]:

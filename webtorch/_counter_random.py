@@ -17,6 +17,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    Words = NDArray[np.uint32]
+
 __all__ = [
     "NORMAL_TABLE",
     "bounded64_from_bits",
@@ -27,7 +29,6 @@ __all__ = [
     "uniform_from_bits",
 ]
 
-Words = "NDArray[np.uint32]"
 
 _ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
 _KEY_PARITY = 0x1BD11BDA

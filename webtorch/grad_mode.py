@@ -521,6 +521,15 @@ class grad_mode(_Scope):
     False
     """
 
+    if TYPE_CHECKING:
+        # Where the class stands for the module of the same name, it has the module's functions: see the end of the file.
+        current: Any
+        enable_grad: Any
+        inference_mode: Any
+        no_grad: Any
+        recording: Any
+        set_grad_enabled: Any
+
     @overload
     def __new__(cls, mode: bool, function: None = None) -> grad_mode: ...
     @overload

@@ -217,7 +217,7 @@ def result_dtype(inputs: list) -> DType:
 # ---- layouts ----------------------------------------------------------------------------------------------------
 
 
-def contiguous_in_quads(operand: Operand, spans: list, along: int) -> bool:
+def contiguous_in_quads(operand: graph.Operand, spans: list, along: int) -> bool:
     """True when four neighbours along one index lie in one aligned vector, wherever one starts on a multiple of four."""
     if operand.dtype.itemsize != 4 or operand.offset % 4:
         return False
