@@ -9,11 +9,10 @@ import sys
 import textwrap
 import time
 
-import numpy as np
 import pytest
 
 import webtorch
-from webtorch import errors, webgpu
+from webtorch import webgpu
 from webtorch.backends.wgpu import get_device
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore:the webgpu device is:RuntimeWarning")]
@@ -322,7 +321,14 @@ def test_out_of_memory_names_the_live_tensors():
         error = caught.value
         assert error.table and error.table in str(error)
         row = next(line for line in error.table.splitlines() if "[512, 1031]" in line).split("  ")
-        assert [cell.strip() for cell in row if cell] == ["2,111,488", "float32", "[512, 1031]", "webgpu:0", "realised", "2"]
+        assert [cell.strip() for cell in row if cell] == [
+            "2,111,488",
+            "float32",
+            "[512, 1031]",
+            "webgpu:0",
+            "realised",
+            "2",
+        ]
         del caught, error, row
         assert view[0, 0].item() == 2
         del kept, view

@@ -623,8 +623,7 @@ class Submitter:
         if is_loss(text):
             self.lost = True
             return DeviceLostError(
-                f"the GPU device is lost (the last kernel was {self._last_label!r}): {text.strip()}. "
-                f"{LOST_HELP}"
+                f"the GPU device is lost (the last kernel was {self._last_label!r}): {text.strip()}. {LOST_HELP}"
             )
         return DeviceError(f"the GPU refused work (the last kernel was {self._last_label!r}): {text.strip()}")
 
