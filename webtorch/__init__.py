@@ -52,14 +52,20 @@ from .errors import (
     ShapeError,
 )
 from .functional import *  # noqa: F403
+from .autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .grad_mode import (
     enable_grad,
+    force_original_view_tracking,
     grad_mode,
     inference_mode,
     is_grad_enabled,
     is_inference_mode_enabled,
+    is_multithreading_enabled,
+    is_view_replay_enabled,
     no_grad,
     set_grad_enabled,
+    set_multithreading_enabled,
+    unsafe_preserve_version_counter,
 )
 from .indexing import *  # noqa: F403
 from .inplace_methods import FUNCTIONS as _WRITTEN
@@ -99,13 +105,14 @@ moveaxis = functional.movedim
 swapaxes = swapdims = _TABLE["transpose"]
 strided = "webtorch.strided"
 
-_LAZY = ("backends", "debug", "devices", "doctor", "nn", "optim", "profiler", "webgpu")
+_LAZY = ("backends", "debug", "devices", "doctor", "func", "nn", "optim", "profiler", "utils", "webgpu")
 _LAZY_NAMES = {
     "GPUTimeoutError": "errors",
     "empty_cache": "webgpu",
     "memory_stats": "webgpu",
     "memory_summary": "webgpu",
     "reset_peak_memory_stats": "webgpu",
+    "vmap": "func",
 }
 
 

@@ -2,22 +2,53 @@
 
 from ..grad_mode import (
     enable_grad,
+    force_original_view_tracking,
     grad_mode,
     inference_mode,
     is_grad_enabled,
     is_inference_mode_enabled,
+    is_multithreading_enabled,
+    is_view_replay_enabled,
     no_grad,
     set_grad_enabled,
     set_multithreading_enabled,
+    unsafe_preserve_version_counter,
 )
-from . import graph, tensor_methods
-from .engine import backward, grad
+from . import anomaly, forward_ad, functional, graph, saved, tensor_methods
+from .anomaly import (
+    detect_anomaly,
+    is_anomaly_check_nan_enabled,
+    is_anomaly_detection_enabled,
+    is_anomaly_enabled,
+    set_detect_anomaly,
+)
+from .engine import GradientEdge, backward, get_gradient_edge, grad
 from .function import Function, FunctionCtx, once_differentiable
-from .gradcheck import gradcheck, gradgradcheck
+from .functional import hessian, hvp, jacobian, jvp, vhp, vjp
+from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .graph import Node
+from .multi import increment_version, register_multi_grad_hook
+from .saved import (
+    allow_mutation_on_saved_tensors,
+    disable_saved_tensors_hooks,
+    save_on_cpu,
+    saved_tensors_hooks,
+)
+
+# PyTorch has these in `autograd.graph`, too.
+for _public in (
+    GradientEdge, allow_mutation_on_saved_tensors, disable_saved_tensors_hooks, get_gradient_edge, increment_version,
+    register_multi_grad_hook, save_on_cpu, saved_tensors_hooks,
+):  # fmt: skip
+    setattr(graph, _public.__name__, _public)
 
 __all__ = [
-    "Function", "FunctionCtx", "Node", "backward", "enable_grad", "grad", "grad_mode", "gradcheck", "gradgradcheck", "graph",
-    "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "once_differentiable", "set_grad_enabled",
-    "set_multithreading_enabled", "tensor_methods",
+    "Function", "FunctionCtx", "GradcheckError", "GradientEdge", "Node", "allow_mutation_on_saved_tensors", "anomaly",
+    "backward", "detect_anomaly", "disable_saved_tensors_hooks", "enable_grad", "force_original_view_tracking", "forward_ad",
+    "functional", "get_gradient_edge", "grad", "grad_mode", "gradcheck", "gradgradcheck", "graph", "hessian", "hvp",
+    "increment_version", "inference_mode", "is_anomaly_check_nan_enabled", "is_anomaly_detection_enabled",
+    "is_anomaly_enabled", "is_grad_enabled", "is_inference_mode_enabled", "is_multithreading_enabled",
+    "is_view_replay_enabled", "jacobian", "jvp", "no_grad", "once_differentiable", "register_multi_grad_hook", "save_on_cpu",
+    "saved", "saved_tensors_hooks", "set_detect_anomaly", "set_grad_enabled", "set_multithreading_enabled", "tensor_methods",
+    "unsafe_preserve_version_counter", "vhp", "vjp",
 ]  # fmt: skip
