@@ -242,7 +242,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     low = sum_negative(array.shape, array.strides)
     span = (sum_positive(array.shape, array.strides) - low) // itemsize + 1
     base = np.lib.stride_tricks.as_strided(
-        array[tuple(-1 if stride < 0 else 0 for stride in array.strides)], (span,), (itemsize,)
+        array[(*(-1 if stride < 0 else 0 for stride in array.strides), ...)], (span,), (itemsize,)
     )
     result = from_node(graph.data(base, (span,), dtype, cpu))
     result._shape = array.shape
