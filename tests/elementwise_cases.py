@@ -98,10 +98,31 @@ NUMBERS = {
     "ge": (0.5,), "copysign": (-0.0,), "xlogy": (2,), "bitwise_and": (6, 300), "bitwise_left_shift": (1,), "bitwise_right_shift": (1, -1),
     "clamp_min": (1, 0.5), "clamp_max": (1, 0.5), "rsub": (2, 0.5),
 }  # fmt: skip
+BY_HAND = ("where", "clamp", "lerp", "addcmul", "addcdiv", "frexp_mantissa", "frexp_exponent")  # their cases are in cases()
 MIXED = (("float32", "int64"), ("float16", "float32"), ("uint8", "int8"), ("int32", "bool"), ("int64", "int32"), ("bool", "float16"))
 
 
+def unlisted() -> dict[str, int]:
+    """The rows that nothing above names, with the number of their inputs: a row just added is tried without an entry.
+
+    Its results are compared with PyTorch's where PyTorch is installed and has the function; name it above, and run
+    record_goldens.py, to have them recorded.
+    """
+    from webtorch.ops import activation, binary, unary
+    from webtorch.ops.elementwise import Elementwise
+
+    named = {*UNARY, *ACTIVATION, *BINARY, *NUMBERS, *(name for name, _ in OPTIONS + BINARY_OPTIONS), *BY_HAND}
+    rows = {name: row for module in (unary, binary, activation) for name, row in vars(module).items()}
+    return {
+        name: row.inputs
+        for name, row in rows.items()
+        if isinstance(row, Elementwise) and row.public and row.name == name and name not in named
+    }
+
+
 def cases() -> Iterator[Case]:
+    for (name, inputs), dtype in itertools.product(unlisted().items(), DTYPES):
+        yield Case(name, (dtype,) * inputs)
     for name, dtype in itertools.product(UNARY + ACTIVATION, DTYPES):
         yield Case(name, (dtype,))
     for (name, options), dtype in itertools.product(OPTIONS, DTYPES):
