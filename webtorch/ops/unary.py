@@ -293,7 +293,7 @@ log10 = Elementwise("log10", numpy=numpy_log10, dtype=floating, wgsl="wt_log10({
 tensor([0., 3.])
 """)
 
-log1p = Elementwise("log1p", numpy=wide(np.log1p), dtype=floating, wgsl="wt_log1p({x})", domain=(-0.6, 3.0),
+log1p = Elementwise("log1p", numpy=wide(np.log1p), dtype=floating, wgsl="wt_log1p({x})", domain=(-0.6, 3.0), grad_name="Log1P",
     vjp=(lambda g, x: g / (x + 1),), doc="""log(1 + x), precise for small x too.
 
 >>> webtorch.log1p(webtorch.tensor([0.0, 1.0]))
