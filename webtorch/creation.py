@@ -60,16 +60,19 @@ def as_array(data: Any, dtype: DType | None, call: str) -> np.ndarray:
     elif hasattr(data, "__array__") and not isinstance(data, (list, tuple)):
         array = np.asarray(data)
     else:
-        array = nested_array(data, call)
-        if array.dtype == np.float64 and dtype is None:
-            array = array.astype(dtypes.get_default_dtype().numpy)
+        array = nested_array(data, call, dtype)
+        if array.dtype == np.float64 and dtype is None and not has_numpy_double(data):
+            with np.errstate(over="ignore"):
+                array = array.astype(dtypes.get_default_dtype().numpy)
     if array.dtype.kind not in "biuf":
         raise DTypeError(
             f"{call}: can't make a tensor of {type(data).__name__} with numpy dtype {array.dtype}; "
             "the supported types are bool, the integers up to 64 bits and float16, float32, float64"
         )
-    known = dtypes.from_numpy_dtype(array.dtype) if dtype is None else None
-    target = dtype if dtype is not None else known
+    try:
+        target = dtype if dtype is not None else dtypes.from_numpy_dtype(array.dtype)
+    except DTypeError as error:
+        raise DTypeError(f"{call}: {error}") from None
     if array.dtype.kind == "f" and target.kind in ("int", "uint") and not isinstance(data, np.ndarray):
         check_finite(array, target, call)
     if dtype is not None and array.dtype != dtype.numpy:
@@ -81,7 +84,14 @@ def as_array(data: Any, dtype: DType | None, call: str) -> np.ndarray:
     return np.array(array, dtype=target.numpy, order="C", copy=True).reshape(array.shape)
 
 
-def nested_array(data: Any, call: str) -> np.ndarray:
+def has_numpy_double(data: Any) -> bool:
+    """Whether numpy's own float64 is among the numbers: Python's floats take the default dtype, numpy's keep theirs."""
+    if isinstance(data, (list, tuple)):
+        return any(has_numpy_double(element) for element in data)
+    return isinstance(data, (np.generic, np.ndarray)) and data.dtype == np.float64
+
+
+def nested_array(data: Any, call: str, dtype: DType | None) -> np.ndarray:
     """A number or nested sequences of numbers (tensors with one element count) as an array."""
     if isinstance(data, (list, tuple)) and any(isinstance(element, Tensor) for element in data):
         data = [element.tolist() if isinstance(element, Tensor) else element for element in data]
@@ -95,9 +105,14 @@ def nested_array(data: Any, call: str) -> np.ndarray:
         raise DTypeError(f"{call}: an integer is too large for int64; use floats, or split it") from None
     except (ValueError, TypeError) as error:
         raise ragged(data, call, error) from None
-    if array.dtype.kind == "O":
+    if array.dtype.kind not in "biuf" and dtype is not None and dtype.is_floating_point:
+        try:
+            return np.array(data, dtype=np.float64)  # integers beyond 64 bits
+        except (ValueError, TypeError):
+            raise ragged(data, call, None) from None
+    if array.dtype.kind not in "biuf":
         raise ragged(data, call, None)
-    if array.dtype == np.uint64:
+    if array.dtype == np.uint64 and not (dtype is not None and dtype.is_floating_point):
         raise DTypeError(f"{call}: an integer is too large for int64; use floats, or split it")
     if array.size == 0 and array.dtype == np.float64:
         return array.astype(dtypes.get_default_dtype().numpy)
@@ -110,18 +125,20 @@ class RaggedError(ShapeError, ValueError):
 
 def ragged(data: Any, call: str, error: Exception | None) -> Exception:
     """The error for sequences that are not a regular array of numbers."""
-    sizes = (
-        {len(row) if isinstance(row, (list, tuple)) else -1 for row in data}
-        if isinstance(data, (list, tuple))
-        else set()
-    )
-    if len(sizes) > 1:
-        expected = len(data[0]) if isinstance(data[0], (list, tuple)) else 1
-        return RaggedError(
-            f"{call}: expected sequences of equal length, but got rows of lengths {sorted(max(size, 0) for size in sizes)} "
-            f"(the first has {expected}); pad the rows, or make one tensor of each"
-        )
-    found = type(next(iter(np.ravel(np.array(data, dtype=object))), data)).__name__
+    level = list(data) if isinstance(data, (list, tuple)) else [data]
+    while any(isinstance(row, (list, tuple)) for row in level):
+        sizes = {len(row) if isinstance(row, (list, tuple)) else -1 for row in level}
+        if len(sizes) > 1:
+            expected = len(level[0]) if isinstance(level[0], (list, tuple)) else 1
+            return RaggedError(
+                f"{call}: expected sequences of equal length, but got rows of lengths "
+                f"{sorted(max(size, 0) for size in sizes)} (the first has {expected}); pad the rows, or make one tensor of each"
+            )
+        level = [element for row in level for element in row]
+    strange = [element for element in level if not isinstance(element, (bool, int, float, np.number, np.bool_))]
+    if not strange and not error:
+        return DTypeError(f"{call}: an integer is too large for int64; use floats, or split it")
+    found = type(strange[0] if strange else data).__name__
     return TypeError(
         f"{call}: data must be numbers or sequences of numbers, found {found}" + (f" ({error})" if error else "")
     )
@@ -135,12 +152,13 @@ def check_finite(array: np.ndarray, target: DType, call: str) -> None:
 
 
 def check_range(array: np.ndarray, target: DType, call: str) -> None:
-    """Python integers that do not fit the wanted integer dtype raise, as in PyTorch."""
-    if array.dtype.kind not in "iu" or target.kind not in ("int", "uint") or not array.size:
+    """Python numbers that do not fit the wanted integer dtype raise, as in PyTorch."""
+    if array.dtype.kind not in "iuf" or target.kind not in ("int", "uint") or not array.size:
         return
     low, high = int(array.min()), int(array.max())
     bounds = dtypes.iinfo(target)
-    least = bounds.min if target.kind == "int" else -bounds.max  # negative numbers wrap around in unsigned dtypes
+    # Negative integers wrap around in unsigned dtypes.
+    least = bounds.min if target.kind == "int" or array.dtype.kind == "f" else -bounds.max
     if low < least or high > bounds.max:
         raise DTypeError(
             f"{call}: value {low if low < least else high} cannot be converted to type {target.name} without overflow "
@@ -549,3 +567,41 @@ def moved(x: Tensor, device: Device) -> Tensor:
     if x.device == device:
         return x
     return leaf(np.ascontiguousarray(x._array()).reshape(x._shape), device, x._shape)
+
+
+# ---- like a tensor --------------------------------------------------------------------------------------------------
+
+
+def new_method(name: str, make: Any, doc: str) -> None:
+    """`x.name(...)`: a factory of which the dtype and device are those of `x` unless given."""
+
+    def method(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+        chosen = self.dtype if dtype is None else dtype
+        where = self.device if device is None else device
+        return make(*args, dtype=chosen, device=where, requires_grad=requires_grad)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = doc
+    setattr(Tensor, name, method)
+
+
+new_method("new_tensor", tensor, "`webtorch.tensor(data)` with this tensor's dtype and device.")
+new_method("new_zeros", zeros, "`webtorch.zeros(size)` with this tensor's dtype and device.")
+new_method("new_ones", ones, "`webtorch.ones(size)` with this tensor's dtype and device.")
+new_method("new_full", full, "`webtorch.full(size, fill_value)` with this tensor's dtype and device.")
+new_method("new_empty", empty, "`webtorch.empty(size)` with this tensor's dtype and device.")
+
+TYPE_NAMES = {
+    "float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor", "int64": "LongTensor", "int32": "IntTensor",
+    "int16": "ShortTensor", "int8": "CharTensor", "uint8": "ByteTensor", "bool": "BoolTensor",
+}  # fmt: skip
+
+
+def type_(self: Tensor, dtype: Any = None) -> Any:
+    """This tensor in another dtype; without one, the name of its type, such as 'webtorch.FloatTensor'."""
+    if dtype is None:
+        return f"webtorch.{TYPE_NAMES.get(self.dtype.name, self.dtype.name)}"
+    return self.to(dtypes.as_dtype(dtype))
+
+
+setattr(Tensor, "type", type_)  # noqa: B010 (a name that type checkers need not know)
