@@ -873,3 +873,10 @@ def test_the_older_names():
     with autograd_profiler.profile(True) as p:
         webtorch.ones(1, device="cpu")
     assert p.function_events[0].name == "ones" and p.function_events.total_average().count >= 1
+
+
+def test_the_top_level_names():
+    assert webtorch.autograd.profile is profile and webtorch.autograd.emit_nvtx is emit_nvtx
+    assert webtorch.autograd.profiler.record_function is record_function is webtorch.profiler.record_function
+    with pytest.raises(AttributeError, match="profilr"):
+        webtorch.autograd.profilr  # noqa: B018

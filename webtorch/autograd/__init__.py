@@ -52,3 +52,15 @@ __all__ = [
     "saved", "saved_tensors_hooks", "set_detect_anomaly", "set_grad_enabled", "set_multithreading_enabled", "tensor_methods",
     "unsafe_preserve_version_counter", "vhp", "vjp",
 ]  # fmt: skip
+
+_PROFILER = ("EmitNvtxContext", "ProfilerContext", "ProfilerKeyAverages", "emit_nvtx", "profile", "record_function")
+
+
+def __getattr__(name: str):
+    """The profiler is imported when it is first used."""
+    if name == "profiler" or name in _PROFILER:
+        import importlib
+
+        module = importlib.import_module(f"{__name__}.profiler")
+        return module if name == "profiler" else getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
