@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import ShaderCompileError, ShapeError  # noqa: F401 (re-exported for those who catch here)
+from .errors import OutOfMemoryError, ShaderCompileError, ShapeError  # noqa: F401 (re-exported for those who catch here)
 
 if TYPE_CHECKING:
     from .graph import Node
@@ -38,7 +38,12 @@ CHECK = os.environ.get("WEBTORCH_CHECK", "0") not in ("", "0")
 def recorded(node: Node) -> None:
     """Called by `graph.record` for every new node."""
     if node.device.type == "cpu":
-        node.settle(evaluate(node))
+        if node.nbytes > sys.maxsize:
+            raise too_large(node)
+        try:
+            node.settle(evaluate(node))
+        except MemoryError:
+            raise too_large(node) from None
         return
     if node.size == 0:
         node.settle(None_BUFFER)
@@ -59,6 +64,13 @@ def relieve() -> None:
         _recent[:] = waiting
     if len(waiting) > PENDING_LIMIT // 2:
         realize_pending()
+
+
+def too_large(node: Node) -> OutOfMemoryError:
+    return OutOfMemoryError(
+        f"{node.op.name}: out of memory on the cpu: a result of shape {list(node.shape)} and dtype {node.dtype.name} needs "
+        f"{node.nbytes} bytes; compute it in parts, or let go of tensors first"
+    )
 
 
 class _NoBuffer:
