@@ -230,11 +230,11 @@ class Module:
         state = self.__dict__
         if isinstance(value, Parameter):
             self._need_init("parameters")
-            self._forget(name)
+            self._forget(name, "_parameters")
             self.register_parameter(name, value)
         elif isinstance(value, Module):
             self._need_init("module")
-            self._forget(name)
+            self._forget(name, "_modules")
             state["_modules"][name] = value
         elif state.get("_parameters") is not None and name in state["_parameters"]:
             if value is not None:
@@ -249,7 +249,7 @@ class Module:
                 raise TypeError(f"cannot assign '{kind_of(value)}' as buffer '{name}' (webtorch.nn.Buffer, webtorch.Tensor or None expected)")
             self._need_init("buffer")
             if isinstance(value, Buffer):
-                self._forget(name)
+                self._forget(name, "_buffers")
                 self.register_buffer(name, value, value.__dict__.get("persistent", True))
             else:
                 state["_buffers"][name] = value
@@ -271,11 +271,12 @@ class Module:
         if "_parameters" not in self.__dict__:
             raise AttributeError(f"cannot assign {what} before Module.__init__() call")
 
-    def _forget(self, name: str) -> None:
-        """Remove an attribute of whatever kind, to make room for one of another kind."""
+    def _forget(self, name: str, but: str) -> None:
+        """Remove an attribute of another kind; one of the same kind is replaced where it stands in the order."""
         self.__dict__.pop(name, None)
         for kind in ("_parameters", "_buffers", "_modules"):
-            self.__dict__[kind].pop(name, None)
+            if kind != but:
+                self.__dict__[kind].pop(name, None)
         self._non_persistent_buffers_set.discard(name)
 
     def _check_name(self, name: Any, kind: str, members: dict) -> None:

@@ -110,23 +110,24 @@ class GroupNorm(Module):
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
 
 
 class Statistics(Module):
     """What batch and instance normalisation share: learnt weight and bias, running mean and variance."""
 
     dims: tuple[int, ...] = ()
+    _version = 2  # since version 2 the batches are counted
 
     def __init__(
-        self, num_features: int, eps: float, momentum: float | None, affine: bool, track_running_stats: bool, device: Any, dtype: Any
+        self, num_features: int, eps: float, momentum: float | None, affine: bool, track_running_stats: bool, device: Any, dtype: Any, bias: bool
     ) -> None:
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         make = {"device": device, "dtype": dtype}
         self.register_parameter("weight", Parameter(creation.empty(num_features, **make)) if affine else None)
-        self.register_parameter("bias", Parameter(creation.empty(num_features, **make)) if affine else None)
+        self.register_parameter("bias", Parameter(creation.empty(num_features, **make)) if affine and bias else None)
         self.register_buffer("running_mean", creation.zeros(num_features, **make) if track_running_stats else None)
         self.register_buffer("running_var", creation.ones(num_features, **make) if track_running_stats else None)
         counter = creation.tensor(0, dtype=dtypes.int64, device=device) if track_running_stats else None
@@ -143,16 +144,26 @@ class Statistics(Module):
     def reset_parameters(self) -> None:
         """Weights 1, biases 0, and the running statistics as at first."""
         self.reset_running_stats()
-        if self.affine:
+        if self.weight is not None:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict, *rest: Any) -> None:
+        key = prefix + "num_batches_tracked"
+        if self.track_running_stats and (local_metadata.get("version") or 1) < 2 and key not in state_dict:
+            state_dict[key] = self.num_batches_tracked
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
 
     def check_input(self, input: Tensor) -> None:
         if input.ndim not in self.dims:
             raise ValueError(f"expected {' or '.join(f'{dim}D' for dim in self.dims)} input (got {input.ndim}D input)")
 
     def extra_repr(self) -> str:
-        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, track_running_stats={self.track_running_stats}"
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, bias={self.bias is not None}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
 
 
 class BatchNorm(Statistics):
@@ -165,8 +176,10 @@ class BatchNorm(Statistics):
         track_running_stats: bool = True,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
 
     def forward(self, input: Tensor) -> Tensor:
         self.check_input(input)
@@ -206,7 +219,7 @@ class BatchNorm2d(BatchNorm):
 
     >>> import webtorch
     >>> webtorch.nn.BatchNorm2d(3)
-    BatchNorm2d(3, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)
+    BatchNorm2d(3, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
     """
 
     dims = (4,)
@@ -228,8 +241,10 @@ class InstanceNorm(Statistics):
         track_running_stats: bool = False,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
 
     def forward(self, input: Tensor) -> Tensor:
         self.check_input(input)

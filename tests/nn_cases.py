@@ -1,0 +1,299 @@
+"""What the tests of `webtorch.nn` and `webtorch.optim` compute, written so that PyTorch can compute it too.
+
+A case makes a module or a function from a library (webtorch or torch) and names its inputs; weights, inputs and the
+gradient of the output are drawn by numpy from the case's name, so both libraries see the same numbers.
+`python tests/nn_cases.py` records what PyTorch gives in goldens/nn.npz.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import warnings
+import zlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+GOLDENS = pathlib.Path(__file__).parent / "goldens" / "nn.npz"
+
+
+class Case(NamedTuple):
+    """`make(library)` gives a callable; `inputs` are shapes of normal numbers, or arrays made by the helpers below."""
+
+    make: Callable[[Any], Callable]
+    inputs: tuple
+    mode: str = "train"
+
+
+def integers(high: int, *shape: int) -> Callable:
+    return lambda rng: rng.integers(0, high, shape)
+
+
+def chances(*shape: int) -> Callable:
+    return lambda rng: rng.uniform(0.05, 0.95, shape).astype(np.float32)
+
+
+def distribution(*shape: int) -> Callable:
+    def draw(rng):
+        values = rng.uniform(0.05, 1.0, shape)
+        return (values / values.sum(1, keepdims=True)).astype(np.float32)
+
+    return draw
+
+
+def logs(*shape: int) -> Callable:
+    return lambda rng: np.log(distribution(*shape)(rng))
+
+
+def signs(*shape: int) -> Callable:
+    def draw(rng):
+        return np.where(rng.random(shape) < 0.5, -1.0, 1.0).astype(np.float32)
+
+    draw.constant = True  # PyTorch has no gradient with respect to these
+    return draw
+
+
+def ties(*shape: int) -> Callable:
+    """Few different values, so that windows hold equal maxima."""
+    def draw(rng):
+        return rng.integers(0, 3, shape).astype(np.float32)
+
+    draw.ties = True
+    return draw
+
+
+def module(text: str, *inputs: Any, mode: str = "train") -> tuple[str, Case]:
+    return text, Case(lambda lib: eval(text, {"nn": lib.nn, "F": lib.nn.functional, "lib": lib}), inputs, mode)
+
+
+def function(text: str, *inputs: Any) -> tuple[str, Case]:
+    return text, Case(lambda lib: eval("lambda x=None, y=None, z=None, w=None: " + text, {"F": lib.nn.functional, "lib": lib}), inputs)
+
+
+IMAGE = (2, 4, 6, 5)
+
+CASES: list[tuple[str, Case]] = [
+    # ---- layers
+    module("nn.Linear(5, 3)", (4, 5)),
+    module("nn.Linear(5, 3, bias=False)", (2, 3, 5)),
+    module("nn.Linear(5, 3)", (5,)),
+    module("nn.Bilinear(3, 4, 2)", (5, 3), (5, 4)),
+    module("nn.Embedding(7, 3)", integers(7, 2, 4)),
+    module("nn.Embedding(7, 3, padding_idx=2)", integers(4, 3, 4)),
+    module("nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.ReLU(), nn.Linear(5, 2))", (3, 3, 4)),
+    module("nn.Sequential(nn.Linear(4, 6), nn.Unflatten(1, (2, 3)))", (3, 4)),
+    module("nn.CosineSimilarity()", (3, 4), (3, 4)),
+    module("nn.PairwiseDistance()", (3, 4), (3, 4)),
+    module("nn.PixelShuffle(2)", (2, 8, 3, 2)),
+    # ---- convolution
+    module("nn.Conv1d(3, 4, 3)", (2, 3, 8)),
+    module("nn.Conv1d(4, 4, 3, stride=2, padding=2, dilation=2, groups=2)", (2, 4, 9)),
+    module("nn.Conv2d(4, 3, 3)", IMAGE),
+    module("nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2), groups=2)", IMAGE),
+    module("nn.Conv2d(4, 3, 3, padding='same', bias=False)", IMAGE),
+    module("nn.Conv2d(4, 3, 2, padding='same')", IMAGE),
+    module("nn.Conv2d(4, 4, 3, padding='valid', groups=4)", IMAGE),
+    module("nn.Conv2d(4, 3, 1, stride=3)", IMAGE),
+    module("nn.Conv2d(4, 3, 3)", (4, 6, 5)),
+    module("nn.Conv2d(4, 2, 3, padding=1, padding_mode='reflect')", IMAGE),
+    module("nn.Conv2d(4, 2, 3, padding=(2, 1), padding_mode='circular')", IMAGE),
+    module("nn.Conv2d(4, 2, 3, padding='same', padding_mode='replicate')", IMAGE),
+    module("nn.Conv3d(2, 3, 2, padding=1)", (1, 2, 3, 4, 3)),
+    module("nn.ConvTranspose1d(3, 2, 3, stride=2)", (2, 3, 5)),
+    module("nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2, dilation=1)", IMAGE),
+    module("nn.ConvTranspose2d(4, 2, (2, 3), padding=(3, 1), dilation=2, stride=3)", IMAGE),
+    module("nn.Unfold(2, padding=1, stride=2)", (2, 3, 4, 5)),
+    # ---- pooling
+    module("nn.MaxPool1d(3)", (2, 3, 8)),
+    module("nn.MaxPool2d(2)", IMAGE),
+    module("nn.MaxPool2d(2)", ties(2, 2, 6, 6)),
+    module("nn.MaxPool2d((3, 2), stride=2, padding=1)", IMAGE),
+    module("nn.MaxPool2d(3, stride=1, padding=1)", ties(1, 2, 5, 4)),
+    module("nn.MaxPool2d(2, stride=3, dilation=2, ceil_mode=True)", IMAGE),
+    module("nn.MaxPool2d(3, 2, padding=1, return_indices=True, ceil_mode=True)", IMAGE),
+    module("nn.MaxPool1d(2, return_indices=True)", (3, 7)),
+    module("nn.MaxPool3d(2)", (1, 2, 4, 4, 4)),
+    module("nn.AvgPool1d(3, 2, 1)", (2, 3, 8)),
+    module("nn.AvgPool2d(2)", IMAGE),
+    module("nn.AvgPool2d(3, stride=2, padding=1, count_include_pad=False)", IMAGE),
+    module("nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True)", IMAGE),
+    module("nn.AvgPool2d(3, stride=2, ceil_mode=True, divisor_override=4)", IMAGE),
+    module("nn.AvgPool3d(2)", (1, 2, 4, 4, 4)),
+    module("nn.AdaptiveAvgPool1d(3)", (2, 3, 8)),
+    module("nn.AdaptiveAvgPool2d(1)", IMAGE),
+    module("nn.AdaptiveAvgPool2d((3, 5))", IMAGE),
+    module("nn.AdaptiveAvgPool2d((4, None))", IMAGE),
+    module("nn.AdaptiveMaxPool2d((3, 1))", IMAGE),
+    module("nn.AdaptiveMaxPool2d((4, 3), return_indices=True)", IMAGE),
+    module("nn.LPPool2d(2, 2)", IMAGE),
+    # ---- padding
+    module("nn.ZeroPad2d((1, 2, 0, 1))", IMAGE),
+    module("nn.ConstantPad1d((2, -1), 3.5)", (2, 3, 6)),
+    module("nn.ReflectionPad2d((2, 1, 3, 0))", IMAGE),
+    module("nn.ReplicationPad2d(2)", IMAGE),
+    module("nn.CircularPad2d((1, 2, 3, 1))", IMAGE),
+    # ---- normalisation
+    module("nn.LayerNorm(5)", (3, 4, 5)),
+    module("nn.LayerNorm((4, 5), eps=1e-3, bias=False)", (3, 4, 5)),
+    module("nn.LayerNorm(5, elementwise_affine=False)", (3, 5)),
+    module("nn.RMSNorm(5)", (3, 4, 5)),
+    module("nn.RMSNorm((4, 5), eps=1e-3)", (3, 4, 5)),
+    module("nn.GroupNorm(2, 4)", IMAGE),
+    module("nn.GroupNorm(4, 4, affine=False)", (3, 4)),
+    module("nn.BatchNorm1d(4)", (6, 4)),
+    module("nn.BatchNorm1d(4, momentum=None, eps=1e-3)", (6, 4, 3)),
+    module("nn.BatchNorm1d(4)", (6, 4), mode="eval"),
+    module("nn.BatchNorm2d(4)", IMAGE),
+    module("nn.BatchNorm2d(4, affine=False, track_running_stats=False)", IMAGE),
+    module("nn.BatchNorm2d(4)", IMAGE, mode="eval"),
+    module("nn.InstanceNorm2d(4)", IMAGE),
+    module("nn.InstanceNorm2d(4, affine=True, track_running_stats=True)", IMAGE),
+    module("nn.LocalResponseNorm(3)", IMAGE),
+    # ---- activations
+    *(
+        module(f"nn.{text}", (3, 7))
+        for text in (
+            "ReLU()", "ReLU6()", "LeakyReLU()", "LeakyReLU(0.3)", "ELU(0.7)", "CELU(0.5)", "SELU()", "GELU()", "GELU('tanh')",
+            "SiLU()", "Mish()", "Sigmoid()", "LogSigmoid()", "Tanh()", "Hardtanh(-0.5, 0.7)", "Hardsigmoid()", "Hardswish()",
+            "Hardshrink()", "Softshrink(0.3)", "Tanhshrink()", "Softplus(2.0, 1.0)", "Softsign()", "Softmax(1)", "LogSoftmax(0)",
+            "Softmin(-1)", "Threshold(0.1, 2.0)", "PReLU()", "PReLU(7)", "Identity()",
+        )
+    ),
+    module("nn.GLU()", (3, 8)),
+    module("nn.Softmax2d()", IMAGE),
+    module("nn.RReLU()", (3, 7), mode="eval"),
+    module("nn.Dropout(0.4)", (3, 7), mode="eval"),
+    # ---- losses
+    module("nn.CrossEntropyLoss()", (5, 4), integers(4, 5)),
+    module("nn.CrossEntropyLoss(weight=lib.tensor([1.0, 2.0, 0.5, 3.0]), reduction='none')", (5, 4), integers(4, 5)),
+    module("nn.CrossEntropyLoss(weight=lib.tensor([1.0, 2.0, 0.5, 3.0]), ignore_index=1)", (5, 4), integers(4, 5)),
+    module("nn.CrossEntropyLoss(label_smoothing=0.2, ignore_index=1)", (2, 4, 3), integers(4, 2, 3)),
+    module("nn.CrossEntropyLoss(weight=lib.tensor([1.0, 2.0, 0.5, 3.0]), label_smoothing=0.1)", (5, 4), integers(4, 5)),
+    module("nn.CrossEntropyLoss(reduction='sum')", (2, 4, 3, 2), integers(4, 2, 3, 2)),
+    module("nn.CrossEntropyLoss()", (4,), integers(4)),
+    module("nn.CrossEntropyLoss()", (5, 4), distribution(5, 4)),
+    module("nn.CrossEntropyLoss(weight=lib.tensor([1.0, 2.0, 0.5, 3.0]), label_smoothing=0.1)", (2, 4, 3), distribution(2, 4, 3)),
+    module("nn.NLLLoss()", logs(5, 4), integers(4, 5)),
+    module("nn.NLLLoss(weight=lib.tensor([1.0, 2.0, 0.5, 3.0]), reduction='sum')", logs(2, 4, 3), integers(4, 2, 3)),
+    module("nn.MSELoss()", (3, 4), (3, 4)),
+    module("nn.MSELoss(reduction='none')", (3, 4), (3, 4)),
+    module("nn.L1Loss()", (3, 4), (3, 4)),
+    module("nn.SmoothL1Loss(beta=0.5)", (3, 4), (3, 4)),
+    module("nn.SmoothL1Loss(reduction='sum')", (3, 4), (3, 4)),
+    module("nn.HuberLoss(delta=0.6)", (3, 4), (3, 4)),
+    module("nn.BCELoss()", chances(3, 4), chances(3, 4)),
+    module("nn.BCEWithLogitsLoss()", (3, 4), chances(3, 4)),
+    module("nn.BCEWithLogitsLoss(pos_weight=lib.tensor([1.0, 2.0, 0.5, 3.0]), reduction='sum')", (3, 4), chances(3, 4)),
+    module("nn.KLDivLoss(reduction='batchmean')", logs(3, 4), distribution(3, 4)),
+    module("nn.KLDivLoss(reduction='sum', log_target=True)", logs(3, 4), logs(3, 4)),
+    module("nn.PoissonNLLLoss(full=True)", (3, 4), chances(3, 4)),
+    module("nn.GaussianNLLLoss(full=True)", (3, 4), (3, 4), chances(3, 4)),
+    module("nn.HingeEmbeddingLoss()", (3, 4), signs(3, 4)),
+    module("nn.MarginRankingLoss(0.3)", (5,), (5,), signs(5)),
+    module("nn.SoftMarginLoss()", (3, 4), signs(3, 4)),
+    module("nn.CosineEmbeddingLoss(0.1)", (5, 4), (5, 4), signs(5)),
+    module("nn.TripletMarginLoss(swap=True)", (5, 4), (5, 4), (5, 4)),
+    # ---- functions
+    function("F.normalize(x, dim=0)", (3, 4)),
+    function("F.pad(x, (1, -2, 0, 3), value=0.5)", (3, 5)),
+    function("F.one_hot(x, 5)", integers(5, 2, 3)),
+    function("F.conv2d(x, y)", IMAGE, (2, 4, 3, 3)),
+    function("F.scaled_dot_product_attention(x, y, z)", (2, 3, 4, 5), (2, 3, 6, 5), (2, 3, 6, 7)),
+    function("F.scaled_dot_product_attention(x, y, z, is_causal=True, scale=0.3)", (2, 4, 5), (2, 4, 5), (2, 4, 5)),
+    function("F.scaled_dot_product_attention(x, y, z, attn_mask=w)", (2, 4, 5), (2, 6, 5), (2, 6, 5), (4, 6)),
+    function("F.scaled_dot_product_attention(x, y, y, enable_gqa=True)", (1, 4, 3, 5), (1, 2, 3, 5)),
+    # ---- attention and whole networks
+    module("nn.MultiheadAttention(8, 2)", (5, 2, 8), (6, 2, 8), (6, 2, 8)),
+    module("nn.MultiheadAttention(8, 4, batch_first=True, bias=False)", (2, 5, 8), (2, 5, 8), (2, 5, 8)),
+    module("nn.MultiheadAttention(8, 2, kdim=3, vdim=5, add_bias_kv=True, add_zero_attn=True)", (5, 2, 8), (6, 2, 3), (6, 2, 5)),
+    module("nn.MultiheadAttention(8, 2)", (5, 8), (6, 8), (6, 8)),
+    module(
+        "nn.Sequential(nn.Conv2d(4, 5, 3, padding=1), nn.BatchNorm2d(5), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Flatten(), "
+        "nn.Linear(30, 3))",
+        IMAGE,
+    ),
+]  # fmt: skip
+
+
+def generator(*names: str) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32("/".join(names).encode()))
+
+
+def drawn(text: str, case: Case) -> list[np.ndarray]:
+    """The inputs of a case."""
+    arrays = []
+    for position, value in enumerate(case.inputs):
+        rng = generator(text, str(position))
+        arrays.append(value(rng) if callable(value) else rng.standard_normal(value).astype(np.float32))
+    return arrays
+
+
+def key_of(text: str, case: Case) -> str:
+    """Cases are told apart by their text, their inputs and the mode."""
+    inputs = "-".join(array.dtype.kind + "x".join(map(str, array.shape)) for array in drawn(text, case))
+    return f"{text} {inputs} {case.mode}" + (" ties" if any(getattr(value, "ties", False) for value in case.inputs) else "")
+
+
+def as_array(value: Any) -> np.ndarray:
+    return value.detach().cpu().numpy()
+
+
+def compute(library: Any, text: str, case: Case, to: Callable[[np.ndarray], Any], place: Callable[[Any], Any]) -> dict[str, np.ndarray]:
+    """Outputs, gradients of inputs and of parameters, and buffers afterwards, all as numpy arrays."""
+    built = case.make(library)
+    inputs = []
+    for value, array in zip(case.inputs, drawn(text, case), strict=True):
+        tensor = to(array)
+        learnt = array.dtype.kind == "f" and not getattr(value, "constant", False)
+        inputs.append(tensor.requires_grad_() if learnt else tensor)
+    is_module = isinstance(built, library.nn.Module)
+    if is_module:
+        state = {}
+        for name, value in built.state_dict().items():
+            array = as_array(value)
+            if array.dtype.kind == "f" and "Loss" not in text:
+                array = generator(text, name).standard_normal(array.shape).astype(np.float32)
+                state[name] = to(np.abs(array) + 0.5 if "var" in name else array)
+            else:
+                state[name] = value
+        built.load_state_dict(state)
+        built = place(built)
+        built.train(case.mode == "train")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        outputs = built(*inputs)
+    outputs = [value for value in (outputs if isinstance(outputs, tuple) else (outputs,)) if value is not None]
+    results = {f"output {number}": as_array(value) for number, value in enumerate(outputs)}
+    total = None
+    for number, value in enumerate(outputs):
+        if value.requires_grad:
+            weights = generator(text, "gradient", str(number)).standard_normal(tuple(value.shape)).astype(np.float32)
+            part = (value * to(weights)).sum()
+            total = part if total is None else total + part
+    if total is not None:
+        total.backward()
+        for number, value in enumerate(inputs):
+            if value.requires_grad and value.grad is not None:
+                results[f"gradient of input {number}"] = as_array(value.grad)
+    if is_module:
+        for name, value in built.named_parameters():
+            results[f"gradient of {name}"] = as_array(value.grad)
+        for name, value in built.named_buffers():
+            results[f"buffer {name}"] = as_array(value)
+    return results
+
+
+def record() -> None:
+    import torch
+
+    arrays = {}
+    for text, case in CASES:
+        for name, array in compute(torch, text, case, torch.tensor, lambda module: module).items():
+            arrays[f"{key_of(text, case)}: {name}"] = array
+    np.savez_compressed(GOLDENS, **arrays)
+    print(f"{len(CASES)} cases, {len(arrays)} arrays, {GOLDENS.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    record()
