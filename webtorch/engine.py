@@ -68,7 +68,7 @@ def relieve() -> None:
 
 def too_large(node: Node) -> OutOfMemoryError:
     return OutOfMemoryError(
-        f"{node.op.name}: out of memory on the cpu: a result of shape {list(node.shape)} and dtype {node.dtype.name} needs "
+        f"{node.op.name.strip('_')}: out of memory on the cpu: a result of shape {list(node.shape)} and dtype {node.dtype.name} needs "
         f"{node.nbytes} bytes; compute it in parts, or let go of tensors first"
     )
 
