@@ -55,23 +55,35 @@ def put(tensor: Tensor, level: DualLevel, tangent: Tensor) -> None:
     if tensor._tangents is None:
         tensor._tangents = {}
     tensor._tangents[level] = tangent
+    tensor._tangent_version = tensor._storage.version
     level.tensors.append(weakref.ref(tensor))
 
 
-def get(tensor: Tensor, level: DualLevel) -> Tensor | None:
-    """The tangent of `tensor` at `level`: its own, or for a view the region of its base's tangent."""
-    own = tensor._tangents.get(level) if tensor._tangents is not None else None
-    if own is not None:
-        return own
-    base = tensor._base
-    if base is None or base._tangents is None:
-        return None
-    whole = base._tangents.get(level)
-    if whole is None or (whole._shape, whole._strides, whole._offset) != (base._shape, base._strides, base._offset):
-        return None
-    from .ops.view import as_strided
+def copy(source: Tensor, target: Tensor) -> None:
+    """Give `target`, another handle of the same value, the tangents of `source`."""
+    for level, tangent in list(source._tangents.items()) if source._tangents else ():
+        if level.alive:
+            put(target, level, tangent)
 
-    return as_strided.view(whole, {"view": (tensor._shape, tensor._strides, tensor._offset), "geometry": None})
+
+def get(tensor: Tensor, level: DualLevel) -> Tensor | None:
+    """The tangent of `tensor` at `level`: its own, or for a view whose base was written to the region of its base's."""
+    own = tensor._tangents.get(level) if tensor._tangents is not None else None
+    base = tensor._base
+    if base is None or (own is not None and tensor._tangent_version == tensor._storage.version):
+        return own
+    whole = base._tangents.get(level) if base._tangents is not None else None
+    if whole is None:
+        return own
+    from .ops.view import as_strided, on_storage
+    from .shapes import extent
+
+    geometry = (base._shape, base._strides, base._offset)
+    region = (tensor._shape, tensor._strides, tensor._offset)
+    span = max(extent(*geometry)[1], extent(*region)[1]) + 1
+    found = as_strided.view(on_storage(whole, geometry, span), {"view": region, "geometry": None})
+    put(tensor, level, found)
+    return found
 
 
 def carries(tensor: Tensor) -> bool:

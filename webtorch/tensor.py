@@ -70,6 +70,7 @@ class Tensor:
     _batch: tuple = ()  # hidden dimensions under vmap: (level, size, stride) each, see webtorch.batching
     _hidden_view: bool = False  # made by vmap from a tensor outside, whose history a write would have to change
     _transform: Any = None  # the function transform that differentiates with respect to this tensor
+    _tangent_version: int | None = None
     _tangents: dict | None = None  # forward-mode derivatives by level, see webtorch.tangents
     __array_priority__ = 1000  # numpy defers to our reflected operators
 

@@ -189,29 +189,38 @@ def grad(
 
 
 def batched_grad(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads) -> tuple:
-    """`grad` once for every slice of the gradients' first dimension, stacked."""
-    from ..functional import stack
+    """`grad` for every slice of the gradients' first dimension, all at once."""
+    from ..func import vmap
 
-    batches = as_tuple(grad_outputs)
-    count = batches[0]._shape[0]
-    rows = []
-    for number in range(count):
-        last = number == count - 1
-        keep = True if not last else (create_graph if retain_graph is None else retain_graph)
-        rows.append(
-            grad(
-                outputs,
-                inputs,
-                tuple(batch[number] for batch in batches),
-                keep,
-                create_graph,
-                True,
-                allow_unused,
-                False,
-                materialize_grads,
-            )
-        )
-    return tuple(None if column[0] is None else stack(list(column)) for column in zip(*rows, strict=True))
+    keep = create_graph if retain_graph is None else retain_graph
+    given = as_tuple(grad_outputs)
+    places = [place for place, weight in enumerate(given) if weight is not None]
+    unused: list[bool] = []
+
+    def one(*weights: Tensor) -> list:
+        whole: list = [None] * len(given)
+        for place, weight in zip(places, weights, strict=True):
+            whole[place] = weight
+        found = grad(outputs, inputs, whole, True, create_graph, True, allow_unused, False, materialize_grads)
+        unused[:] = [part is None for part in found]
+        return [part for part in found if part is not None]
+
+    found = iter(vmap(one)(*(given[place] for place in places)))
+    if not keep:
+        release([place_of(tensor)[0] for tensor in outputs])
+    return tuple(None if missing else next(found) for missing in unused)
+
+
+def release(roots: list[Node]) -> None:
+    """Forget what the nodes of a graph saved."""
+    stack, seen = list(roots), {id(root) for root in roots}
+    while stack:
+        node = stack.pop()
+        node.release()
+        for target in node.edges:
+            if target is not None and id(target[0]) not in seen:
+                seen.add(id(target[0]))
+                stack.append(target[0])
 
 
 def run(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from .. import batching, grad_mode, tangents
 from ..tangents import DualLevel, below
-from ..tensor import Tensor, view_of
+from ..tensor import Tensor
 
 __all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual", "unpack_dual"]
 
@@ -329,37 +329,30 @@ LINEAR: dict[str, Callable] = {
 
 
 def write_tangents(target: Tensor, result: Tensor) -> None:
-    """After a write of `result` into `target`: its tangents, in the tangents' memory where the target is a view."""
+    """After a write of `result` into `target`: the tangents of `target`, and for a view those of its base; other views
+    find theirs there (`tangents.get`)."""
     from ..creation import zeros_like
-    from .inplace import assign
 
-    for level in tangents.levels_of((target, result)):
-        own, new = tangents.get(target, level), tangents.get(result, level)
+    base = target if target._base is None else target._base
+    for level in tangents.levels_of((base, target, result)):
+        new = tangents.get(result, level)
         if new is None:
             new = zeros_like(result.detach())
         new = new.to(device=target.device, dtype=target.dtype)
-        if own is None:
-            own = laid_out_tangent(target, level)
-        elif target._base is None:
+        if base is target:
             tangents.put(target, level, new)
             continue
-        if own is None:
-            tangents.put(target, level, new)
-        else:
-            assign(own, new, "copy_", True)
+        whole = base._tangents.get(level) if base._tangents is not None else None
+        tangents.put(base, level, with_region(base, target, whole, new))
+        tangents.put(target, level, new)
 
 
-def laid_out_tangent(target: Tensor, level: DualLevel) -> Tensor | None:
-    """For a view without a tangent: zeros for its base, laid out as the base is, and the view of them that lies where the
-    target lies. None for a tensor that is no view."""
-    from ..creation import zeros
+def with_region(base: Tensor, view: Tensor, whole: Tensor | None, region: Tensor) -> Tensor:
+    """A base's tangent (zeros when there is none) with the region of a view of it replaced."""
+    from ..ops.view import as_strided, on_storage, strided_gradient_zeroed
     from ..shapes import extent
 
-    base = target._base
-    if base is None or base._batch:
-        return None
-    if tangents.get(base, level) is None:
-        span = max(extent(base._shape, base._strides, base._offset)[1] + 1, 1)
-        flat = zeros((span,), dtype=base.dtype, device=base.device)
-        tangents.put(base, level, view_of(flat._storage, base._shape, base._strides, base._offset))
-    return tangents.get(target, level)
+    outer, inner = ((tensor._shape, tensor._strides, tensor._offset) for tensor in (base, view))
+    span = max(extent(*outer)[1], extent(*inner)[1]) + 1
+    placed = as_strided.view(on_storage(region, inner, span), {"view": outer, "geometry": None}).clone()
+    return placed if whole is None else strided_gradient_zeroed(whole, outer, inner) + placed

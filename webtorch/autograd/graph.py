@@ -98,7 +98,7 @@ class SavedTensor:
     def with_history(self, tensor: Tensor, node: Node) -> Tensor:
         """The value as the tensor that was saved: what is done with it leads back to where that came from."""
         alias = tensor._view(tensor._shape, tensor._strides, tensor._offset)
-        alias._tangents = tensor._tangents
+        tangents.copy(tensor, alias)
         if grad_mode.current().grad:
             history = (node, self.number) if self.is_output else self.history
             if history is not None:
@@ -353,7 +353,7 @@ def attach(op: Any, output: Tensor, inputs: tuple, attributes: dict) -> None:
         if node is not None and node.saved and output._tangents:
             kept = node.saved.get("out")
             if isinstance(kept, SavedTensor) and kept.tensor is not None:
-                kept.tensor._tangents = output._tangents
+                tangents.copy(output, kept.tensor)
 
 
 def strides_of(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -48,7 +48,9 @@ def apply(function: Callable, target: Tensor, args: tuple, given: dict, call: st
     if not tracks(target, *args, *given.values()):
         return assign(target, function(target, *args, **given), call)
     stand_in = target._view(target._shape, target._strides, target._offset)
-    stand_in._tangents = target._tangents
+    if tangents.live:
+        for level in tangents.levels_of((target,)):
+            tangents.put(stand_in, level, tangents.get(target, level))
     stand_in._grad_fn, stand_in._output_number = target.grad_fn, target._output_number
     result = function(stand_in, *args, **given)
     reference = weakref.ref(stand_in)

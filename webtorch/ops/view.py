@@ -315,7 +315,7 @@ def on_storage(g, geometry, span):
     shape, strides, offset = geometry
     if strides == contiguous_strides(shape) and offset == 0 and span == numel(shape):
         return own_storage(g).reshape((span,))
-    flat = zeros((span,), dtype=g.dtype, device=g.device)
+    flat = batching.zeros_for(g, (span,))
     if overlaps(shape, strides):
         return flat.index_put((strided_positions(geometry, g.device).reshape(-1),), g.reshape(-1), accumulate=True)
     return strided_write(flat, g, geometry)
@@ -343,14 +343,13 @@ def strided_positions(geometry, device):
 def strided_write(flat, g, geometry):
     """`flat` with `g` written at a (non-overlapping) geometry; differentiable in `g`."""
     shape = flat._shape
-    target = view_of(flat._storage, *geometry)
+    target = flat._view(*geometry)
     with grad_mode.no_grad():
         target._write(g.detach())
     if tracks(g):
-        from ..autograd.graph import OpNode
-        from . import TABLE
+        from ..autograd.graph import attach
 
-        flat._grad_fn = OpNode(TABLE["_strided_write"], (g,), {"geometry": geometry, "flat": shape}, flat)
+        attach(strided_write_row, flat, (g,), {"geometry": geometry, "flat": shape})
     return flat
 
 
