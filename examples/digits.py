@@ -156,6 +156,12 @@ def main():
         parser.error("--epochs must be at least 1")
 
     device, reason = webtorch.default_device_reason() if options.device is None else (options.device, "--device")
+    try:
+        webtorch.zeros(1, dtype=webtorch.int64, device=device)  # labels and positions are int64
+    except webtorch.DTypeError as error:
+        if options.device is not None:
+            sys.exit(f"device: {error}")
+        device, reason = "cpu", str(error)
     webtorch.set_default_device(device)
     print(f"device: {device} ({reason})")
 
