@@ -1,0 +1,290 @@
+"""Optimizers and schedules: the same steps as PyTorch's, the same state dicts, and few kernels."""
+
+import copy
+import math
+
+import numpy as np
+import optim_cases
+import pytest
+from optim_cases import OPTIMIZERS, PLATEAUS, SCHEDULES, loss_of, name_of, plateau, rates, start, train
+
+import webtorch
+from webtorch import engine, nn, optim
+
+OPTIMIZER_IDS = [name_of(*entry).replace(" ", "") for entry in OPTIMIZERS]
+
+
+@pytest.fixture(scope="module")
+def goldens():
+    with np.load(optim_cases.GOLDENS) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def on(device):
+    return lambda array: webtorch.tensor(array, device=device)
+
+
+# ---- against PyTorch -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS, ids=OPTIMIZER_IDS)
+def test_ten_steps_are_pytorchs(name, options, device, goldens):
+    for key, value in train(webtorch, name, options, on(device)).items():
+        np.testing.assert_allclose(value, goldens[f"{name_of(name, options)}: {key}"], rtol=2e-4, atol=2e-6, err_msg=key)
+
+
+@pytest.mark.parametrize("text", SCHEDULES)
+def test_schedules_are_pytorchs(text, goldens):
+    np.testing.assert_allclose(rates(webtorch, text), goldens[text], rtol=1e-12)
+
+
+@pytest.mark.parametrize("number", range(len(PLATEAUS)))
+def test_plateaus_are_found_as_pytorch_does(number, goldens):
+    np.testing.assert_array_equal(plateau(webtorch, **PLATEAUS[number]), goldens[f"plateau {number}"])
+
+
+def test_the_recorded_values_are_pytorchs(goldens):
+    torch = pytest.importorskip("torch")
+    live = optim_cases.everything(torch, torch.tensor)
+    assert sorted(live) == sorted(goldens)
+    for key, value in live.items():
+        np.testing.assert_allclose(value, goldens[key], rtol=1e-4, atol=1e-6, err_msg=key)
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS, ids=OPTIMIZER_IDS)
+def test_defaults_and_state_dicts_are_pytorchs(name, options, device):
+    """Steps taken in PyTorch are continued here, from its state dict, and the state dict that we give has the same keys."""
+    torch = pytest.importorskip("torch")
+    theirs, tx, ty = start(torch, torch.tensor)
+    their_optimizer = getattr(torch.optim, name)(theirs, **options)
+    ours, x, y = start(webtorch, on(device))
+    our_optimizer = getattr(optim, name)(ours, **options)
+    assert {key: value for key, value in our_optimizer.defaults.items()} == dict(their_optimizer.defaults)
+
+    def steps(library, optimizer, parameters, x, y, count):
+        for _ in range(count):
+            optimizer.zero_grad()
+            loss_of(library, parameters, x, y).backward()
+            optimizer.step()
+
+    steps(torch, their_optimizer, theirs, tx, ty, 3)
+    with webtorch.no_grad():
+        for parameter, value in zip(ours, theirs, strict=True):
+            parameter.copy_(webtorch.tensor(value.detach().numpy()))
+    our_optimizer.load_state_dict(their_optimizer.state_dict())
+    steps(torch, their_optimizer, theirs, tx, ty, 3)
+    steps(webtorch, our_optimizer, ours, x, y, 3)
+    for mine, value in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine.detach().cpu().numpy(), value.detach().numpy(), rtol=2e-4, atol=2e-6)
+    own, other = our_optimizer.state_dict(), their_optimizer.state_dict()
+    assert own["param_groups"] == other["param_groups"]
+    assert sorted(own["state"]) == sorted(other["state"])
+    for number, state in other["state"].items():
+        assert {key for key, value in state.items() if value is not None} == set(own["state"][number])
+        for key, value in own["state"][number].items():
+            np.testing.assert_allclose(value.cpu().numpy(), state[key].numpy(), rtol=1e-3, atol=1e-6, err_msg=key)
+    their_optimizer.load_state_dict({"state": {}, "param_groups": own["param_groups"]})  # PyTorch takes our groups
+
+
+# ---- the optimizer itself --------------------------------------------------------------------------------------------
+
+
+def test_state_is_saved_and_loaded(device):
+    parameters, x, y = start(webtorch, on(device))
+    optimizer = optim.Adam(parameters, lr=0.01)
+
+    def step(optimizer, parameters):
+        optimizer.zero_grad()
+        loss_of(webtorch, parameters, x, y).backward()
+        optimizer.step()
+
+    for _ in range(3):
+        step(optimizer, parameters)
+    saved = copy.deepcopy(optimizer.state_dict())
+    assert saved["state"][0]["step"].item() == 3
+    others = [nn.Parameter(parameter.detach().clone()) for parameter in parameters]
+    other = optim.Adam(others, lr=0.5)
+    other.load_state_dict(saved)
+    assert other.param_groups[0]["lr"] == 0.01
+    assert other.state[others[0]]["exp_avg"].device.type == device
+    for _ in range(2):
+        step(optimizer, parameters)
+        step(other, others)
+    for a, b in zip(parameters, others, strict=True):
+        np.testing.assert_array_equal(a.detach().cpu().numpy(), b.detach().cpu().numpy())
+
+
+def test_groups_have_options_of_their_own():
+    a, b = nn.Parameter(webtorch.ones(1)), nn.Parameter(webtorch.ones(1))
+    optimizer = optim.SGD([{"params": [a], "lr": 0.5}, {"params": b}], lr=0.1)
+    (a + b).sum().backward()
+    optimizer.step()
+    assert a.item() == pytest.approx(0.5)
+    assert b.item() == pytest.approx(0.9)
+    c = nn.Parameter(webtorch.ones(1))
+    optimizer.add_param_group({"params": [c], "momentum": 0.9})
+    assert [group["momentum"] for group in optimizer.param_groups] == [0, 0, 0.9]
+    with pytest.raises(ValueError, match="more than one parameter group"):
+        optimizer.add_param_group({"params": [a]})
+    named = optim.SGD(nn.Linear(2, 2).named_parameters(), lr=0.1)
+    assert named.param_groups[0]["param_names"] == ["weight", "bias"]
+
+
+def test_closures_hooks_and_parameters_without_gradient():
+    a, b = nn.Parameter(webtorch.ones(1)), nn.Parameter(webtorch.ones(1))
+    optimizer = optim.SGD([a, b], lr=0.5)
+    log = []
+    optimizer.register_step_pre_hook(lambda optimizer, args, kwargs: log.append("before"))
+    handle = optimizer.register_step_post_hook(lambda optimizer, args, kwargs: log.append("after"))
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (a * a).sum()
+        loss.backward()
+        log.append("closure")
+        return loss
+
+    with webtorch.no_grad():
+        assert optimizer.step(closure).item() == 1.0
+    handle.remove()
+    assert (a.item(), b.item()) == (0.0, 1.0)
+    assert log == ["before", "closure", "after"]
+    optimizer.zero_grad(set_to_none=False)
+    assert a.grad.item() == 0.0
+    optimizer.zero_grad()
+    assert a.grad is None
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda p: optim.SGD([p], lr=-1), ValueError, "Invalid learning rate: -1"),
+        (lambda p: optim.SGD([p], lr=1, nesterov=True), ValueError, "Nesterov momentum requires a momentum and zero dampening"),
+        (lambda p: optim.Adam([p], betas=(0.9, 1.0)), ValueError, "Invalid beta parameter at index 1: 1.0"),
+        (lambda p: optim.Adam([]), ValueError, "optimizer got an empty parameter list"),
+        (lambda p: optim.Adam(p), TypeError, "should be an iterable of Tensors"),
+        (lambda p: optim.Adam([p * 2]), ValueError, "can't optimize a non-leaf Tensor"),
+        (lambda p: optim.Adam([3]), TypeError, "optimizer can only optimize Tensors"),
+        (lambda p: optim.Adam([p, p]), ValueError, "duplicate parameters"),
+        (lambda p: optim.Adam([{"params": {p}}]), TypeError, "ordered collections"),
+        (lambda p: optim.lr_scheduler.StepLR(p, 1), TypeError, "is not an Optimizer"),
+        (lambda p: optim.SGD([p]).load_state_dict({"state": {}, "param_groups": []}), ValueError, "different number of parameter groups"),
+    ],
+)
+def test_wrong_arguments(make, error, text):
+    with pytest.raises(error, match=text):
+        make(nn.Parameter(webtorch.zeros(1)))
+
+
+def test_an_optimizer_of_ones_own():
+    class Signs(optim.Optimizer):
+        def __init__(self, params, lr):
+            super().__init__(params, {"lr": lr})
+
+        def update(self, parameter, gradient, state, group):
+            parameter.sub_(group["lr"] * gradient.sign())
+
+    a = nn.Parameter(webtorch.tensor([2.0, -2.0]))
+    optimizer = Signs([a], 0.5)
+    (a * a).sum().backward()
+    optimizer.step()
+    assert a.tolist() == [1.5, -1.5]
+    assert "Signs (" in repr(optimizer) and "lr: 0.5" in repr(optimizer)
+
+
+def test_schedules_go_on_from_their_state():
+    optimizer = optim.SGD([nn.Parameter(webtorch.zeros(1))], lr=1.0)
+    schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
+    for _ in range(4):
+        schedule.step()
+    saved, saved_optimizer = schedule.state_dict(), optimizer.state_dict()
+    other_optimizer = optim.SGD([nn.Parameter(webtorch.zeros(1))], lr=1.0)
+    other = optim.lr_scheduler.CosineAnnealingLR(other_optimizer, 10)
+    other_optimizer.load_state_dict(saved_optimizer)
+    other.load_state_dict(saved)
+    schedule.step()
+    other.step()
+    assert schedule.get_last_lr() == other.get_last_lr() == [pytest.approx((1 + math.cos(math.pi * 5 / 10)) / 2)]
+
+
+# ---- what runs on a GPU ----------------------------------------------------------------------------------------------
+
+
+def observed(function):
+    kernels = []
+    engine.observers.append(kernels.append)
+    try:
+        function()
+    finally:
+        engine.observers.remove(kernels.append)
+    return kernels
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS, ids=OPTIMIZER_IDS)
+def test_an_update_is_one_kernel(name, options):
+    parameter = nn.Parameter(webtorch.rand(7, 3, device="webgpu"))
+    optimizer = getattr(optim, name)([parameter], **options)
+    webtorch.sync_device()
+    for _ in range(2):  # the first step makes the state, the second only changes it
+        parameter.grad = webtorch.rand(7, 3, device="webgpu")
+        engine.realize([parameter.grad._storage.node])
+        kernels = observed(optimizer.step)
+        assert [kernel["shader"] for kernel in kernels] == ["elementwise"]
+    assert observed(lambda: parameter.detach().cpu()) == []  # nothing was left for later
+
+
+@pytest.mark.gpu
+def test_changing_rates_compile_nothing_new():
+    from webtorch.backends.wgpu import get_device
+
+    parameter = nn.Parameter(webtorch.rand(5, device="webgpu"))
+    optimizer = optim.AdamW([parameter], lr=0.1)
+    compiled = []
+    for number in range(22):
+        optimizer.param_groups[0]["lr"] = 0.1 / (number + 1)
+        parameter.grad = webtorch.ones(5, device="webgpu")
+        optimizer.step()
+        compiled.append(get_device().stats()["pipelines"])
+    assert compiled[1:] == [compiled[1]] * 21
+
+
+@pytest.mark.gpu
+def test_a_training_step_of_a_small_network_is_fourteen_kernels():
+    """Forward, backward and Adam: the weights' steps are computed where their gradients are, the loss is read at the end."""
+    model = nn.Sequential(nn.Linear(10, 16), nn.ReLU(), nn.Linear(16, 4)).to("webgpu")
+    optimizer = optim.Adam(model.parameters())
+    x, y = webtorch.rand(32, 10, device="webgpu"), webtorch.randint(0, 4, (32,), device="webgpu")
+    webtorch.sync_device()
+
+    def step():
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+    counts = [len(observed(step)) for _ in range(3)]
+    assert max(counts) <= 14
+    assert counts[1] == counts[2]
+
+
+@pytest.mark.gpu
+def test_memory_does_not_grow_over_a_long_training():
+    from webtorch.backends.wgpu import get_device
+
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 1)).to("webgpu")
+    optimizer = optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    x, y = webtorch.rand(16, 4, device="webgpu"), webtorch.rand(16, 1, device="webgpu")
+    sizes, kernels = [], []
+    for _ in range(30):  # nothing is read
+
+        def step():
+            optimizer.zero_grad()
+            nn.functional.mse_loss(model(x), y).backward()
+            optimizer.step()
+
+        kernels.append(len(observed(step)))
+        sizes.append(get_device().stats()["active_bytes"])
+    assert len(set(kernels[2:])) == 1
+    assert sizes[-1] <= sizes[3]
