@@ -79,7 +79,8 @@ def test_weights_carry_over_from_pytorch():
         "Dropout(0.1)", "ReLU(inplace=True)", "ReLU()", "GELU()", "Softmax(1)", "ELU()", "LeakyReLU(0.2)", "Flatten()", "PReLU()",
         "Unflatten(1, (2, 3))", "CrossEntropyLoss()", "MSELoss()", "Hardtanh()", "Softshrink()", "Identity()", "InstanceNorm2d(3)",
         "Sequential(Linear(2, 3), Sequential(ReLU(), Tanh()))", "ModuleList([Linear(2, 2), Linear(2, 2), ReLU()])",
-        "ModuleDict({'a': ReLU(), 'b': Linear(1, 2)})", "MultiheadAttention(4, 2)", "Bilinear(2, 3, 4)", "ZeroPad2d(1)", "Threshold(0.1, 2.0)",
+        "ModuleDict({'a': ReLU(), 'b': Linear(1, 2)})", "MultiheadAttention(4, 2)",
+        "Bilinear(2, 3, 4)", "ZeroPad2d(1)", "Threshold(0.1, 2.0)",
     ],
 )  # fmt: skip
 def test_modules_print_as_pytorchs(text):
@@ -556,7 +557,8 @@ def test_max_pooling_of_nan_and_minus_infinity(device):
 
 def test_half_precision(device):
     x = webtorch.rand(2, 3, 6, 6, device=device).half()
-    layer = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.LayerNorm(16), nn.Linear(16, 2)).half().to(device)
+    layer = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.LayerNorm(16), nn.Linear(16, 2))
+    layer = layer.half().to(device)
     y = layer(x)
     assert y.dtype is webtorch.float16
     y.float().sum().backward()

@@ -32,7 +32,9 @@ class Activation(Module):
         given = dict(zip(self.options, args, strict=False))
         for name, value in kwargs.items():
             if name not in self.options or name in given:
-                raise TypeError(f"{type(self).__name__}() got an unexpected or repeated argument '{name}'; it takes ({', '.join(self.options)})")
+                raise TypeError(
+                    f"{type(self).__name__}() got an unexpected or repeated argument '{name}'; it takes ({', '.join(self.options)})"
+                )
             given[name] = value
         for name, default in self.options.items():
             setattr(self, name, given.get(name, default))
@@ -316,7 +318,9 @@ class MultiheadAttention(Module):
     ) -> None:
         super().__init__()
         if embed_dim <= 0 or num_heads <= 0:
-            raise ValueError(f"embed_dim and num_heads must be greater than 0, got embed_dim={embed_dim} and num_heads={num_heads} instead")
+            raise ValueError(
+                f"embed_dim and num_heads must be greater than 0, got embed_dim={embed_dim} and num_heads={num_heads} instead"
+            )
         if embed_dim % num_heads:
             raise AssertionError("embed_dim must be divisible by num_heads")
         self.embed_dim, self.num_heads, self.dropout, self.batch_first = embed_dim, num_heads, dropout, batch_first
@@ -327,10 +331,18 @@ class MultiheadAttention(Module):
         self._qkv_same_embed_dim = self.kdim == embed_dim and self.vdim == embed_dim
         make = {"device": device, "dtype": dtype}
         same = self._qkv_same_embed_dim
-        self.register_parameter("in_proj_weight", Parameter(creation.empty(3 * embed_dim, embed_dim, **make)) if same else None)
-        self.register_parameter("q_proj_weight", None if same else Parameter(creation.empty(embed_dim, embed_dim, **make)))
-        self.register_parameter("k_proj_weight", None if same else Parameter(creation.empty(embed_dim, self.kdim, **make)))
-        self.register_parameter("v_proj_weight", None if same else Parameter(creation.empty(embed_dim, self.vdim, **make)))
+        self.register_parameter(
+            "in_proj_weight", Parameter(creation.empty(3 * embed_dim, embed_dim, **make)) if same else None
+        )
+        self.register_parameter(
+            "q_proj_weight", None if same else Parameter(creation.empty(embed_dim, embed_dim, **make))
+        )
+        self.register_parameter(
+            "k_proj_weight", None if same else Parameter(creation.empty(embed_dim, self.kdim, **make))
+        )
+        self.register_parameter(
+            "v_proj_weight", None if same else Parameter(creation.empty(embed_dim, self.vdim, **make))
+        )
         self.register_parameter("in_proj_bias", Parameter(creation.empty(3 * embed_dim, **make)) if bias else None)
         self.out_proj = Linear(embed_dim, embed_dim, bias=bias, **make)
         self.register_parameter("bias_k", Parameter(creation.empty(1, 1, embed_dim, **make)) if add_bias_kv else None)
@@ -360,7 +372,9 @@ class MultiheadAttention(Module):
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         if query.ndim not in (2, 3):
-            raise ShapeError(f"MultiheadAttention: query should be unbatched 2D or batched 3D but received {query.ndim}-D query tensor")
+            raise ShapeError(
+                f"MultiheadAttention: query should be unbatched 2D or batched 3D but received {query.ndim}-D query tensor"
+            )
         if is_causal and attn_mask is None:
             raise ShapeError("MultiheadAttention: Need attn_mask if specifying the is_causal hint.")
         batched = query.ndim == 3
@@ -398,15 +412,23 @@ class MultiheadAttention(Module):
     def project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values."""
         width = self.embed_dim
-        biases = (None,) * 3 if self.in_proj_bias is None else tuple(self.in_proj_bias[n * width : (n + 1) * width] for n in range(3))
+        biases = (
+            (None,) * 3
+            if self.in_proj_bias is None
+            else tuple(self.in_proj_bias[n * width : (n + 1) * width] for n in range(3))
+        )
         if self._qkv_same_embed_dim:
             matrices = tuple(self.in_proj_weight[n * width : (n + 1) * width] for n in range(3))
         else:
             matrices = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
-        q, k, v = (F.linear(x, matrix, bias) for x, matrix, bias in zip((query, key, value), matrices, biases, strict=True))
+        q, k, v = (
+            F.linear(x, matrix, bias) for x, matrix, bias in zip((query, key, value), matrices, biases, strict=True)
+        )
         return q, k, v
 
-    def merged_mask(self, padding: Any, mask: Any, batch: int, length: int, given: int, keys: int, like: Tensor) -> Tensor | None:
+    def merged_mask(
+        self, padding: Any, mask: Any, batch: int, length: int, given: int, keys: int, like: Tensor
+    ) -> Tensor | None:
         """Both masks as numbers to add to the scores of shape (batch, heads, length, keys)."""
         total = None
         if mask is not None:
@@ -415,7 +437,9 @@ class MultiheadAttention(Module):
             total = additive(mask, like)
         if padding is not None:
             if tuple(padding.shape) != (batch, given):
-                raise ShapeError(f"MultiheadAttention: expecting key_padding_mask shape of {(batch, given)}, but got {tuple(padding.shape)}")
+                raise ShapeError(
+                    f"MultiheadAttention: expecting key_padding_mask shape of {(batch, given)}, but got {tuple(padding.shape)}"
+                )
             padding = additive(padding.reshape((batch, 1, 1, given)), like)
             total = padding if total is None else total + padding
         if total is not None and keys > given:  # what was added to the keys may be seen by all

@@ -32,7 +32,11 @@ class Ordered(Module):
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return type(self)(OrderedDict(list(self._modules.items())[index])) if isinstance(self, Sequential) else type(self)(list(self)[index])
+            return (
+                type(self)(OrderedDict(list(self._modules.items())[index]))
+                if isinstance(self, Sequential)
+                else type(self)(list(self)[index])
+            )
         return list(self._modules.values())[position(index, len(self))]
 
     def __setitem__(self, index: Any, module: Module) -> None:
@@ -68,7 +72,9 @@ class Ordered(Module):
     def extend(self, modules: Iterable[Module]) -> Any:
         """Add several modules at the end."""
         if not isinstance(modules, Iterable):
-            raise TypeError(f"{type(self).__name__}.extend should be called with an iterable, but got {type(modules).__name__}")
+            raise TypeError(
+                f"{type(self).__name__}.extend should be called with an iterable, but got {type(modules).__name__}"
+            )
         for module in list(modules):
             self.append(module)
         return self
@@ -137,7 +143,9 @@ class ModuleList(Ordered):
         if not groups:
             return f"{self._get_name()}()"
         lines = [
-            f"({first}): {indented(text)}" if first == last else f"({first}-{last}): {last - first + 1} x {indented(text)}"
+            f"({first}): {indented(text)}"
+            if first == last
+            else f"({first}-{last}): {last - first + 1} x {indented(text)}"
             for first, last, text in groups
         ]
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
@@ -197,7 +205,9 @@ class ModuleDict(Module):
     def update(self, modules: Any) -> None:
         """Add the entries of a mapping or of an iterable of pairs."""
         if not isinstance(modules, Iterable):
-            raise TypeError(f"ModuleDict.update should be called with an iterable of key/value pairs, but got {type(modules).__name__}")
+            raise TypeError(
+                f"ModuleDict.update should be called with an iterable of key/value pairs, but got {type(modules).__name__}"
+            )
         for name, module in modules.items() if hasattr(modules, "items") else modules:
             self[name] = module
 
@@ -313,5 +323,6 @@ def as_parameter(value: Any) -> Any:
 def described(value: Any) -> str:
     if isinstance(value, Tensor):
         where = "" if value.device.type == "cpu" else f" ({value.device})"
-        return f"{'Parameter' if isinstance(value, Parameter) else 'Tensor'} containing: [{value.dtype} of size {'x'.join(map(str, value.shape))}{where}]"
+        kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
+        return f"{kind} containing: [{value.dtype} of size {'x'.join(map(str, value.shape))}{where}]"
     return f"Object of type: {kind_of(value)}"

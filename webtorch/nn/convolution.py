@@ -130,7 +130,20 @@ class Conv(ConvBase):
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, 0, dilation, groups, bias, padding_mode, device, dtype)
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            0,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
 
 
 class Conv1d(Conv):
@@ -181,11 +194,26 @@ class ConvTranspose(ConvBase):
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, output_padding, dilation, groups, bias, padding_mode, device, dtype)
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            output_padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
 
     def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
         function = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[self.dims - 1]
-        extra = self.output_padding if output_size is None else self.padding_for(input, tuple(output_size)[-self.dims :])
+        extra = (
+            self.output_padding if output_size is None else self.padding_for(input, tuple(output_size)[-self.dims :])
+        )
         return function(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
 
     def padding_for(self, input: Tensor, output_size: tuple) -> tuple[int, ...]:
@@ -193,9 +221,17 @@ class ConvTranspose(ConvBase):
         extra = []
         for dim, wanted in enumerate(output_size):
             n = input.shape[input.ndim - self.dims + dim]
-            least = (n - 1) * self.stride[dim] - 2 * self.padding[dim] + self.dilation[dim] * (self.kernel_size[dim] - 1) + 1
+            least = (
+                (n - 1) * self.stride[dim]
+                - 2 * self.padding[dim]
+                + self.dilation[dim] * (self.kernel_size[dim] - 1)
+                + 1
+            )
             if not least <= wanted < least + self.stride[dim]:
-                raise ValueError(f"requested an output size of {list(output_size)}, but dimension {dim} must lie in [{least}, {least + self.stride[dim] - 1}]")
+                raise ValueError(
+                    f"requested an output size of {list(output_size)}, but dimension {dim} must lie in [{least}, "
+                    f"{least + self.stride[dim] - 1}]"
+                )
             extra.append(wanted - least)
         return tuple(extra)
 

@@ -15,7 +15,7 @@ import numpy as np
 import webtorch
 
 from .. import creation, dtypes, engine, grad_mode
-from ..errors import DTypeError, IndexShapeError, ShapeError
+from ..errors import DTypeError, ShapeError
 from ..functional import dropout as _dropout
 from ..functional import glu, softmin
 from ..functional import linear as _linear
@@ -28,10 +28,8 @@ from ..ops.linear import linear_map
 from ..ops.pad import pad as pad_constant
 from ..ops.pick import pick
 from ..ops.pool import first_maximum, window_maximum, window_sum
-from ..shapes import normalize_dim, numel
+from ..shapes import numel
 from ..tensor import Tensor
-
-Reduction = str
 
 # ---- activations ----------------------------------------------------------------------------------------------------
 
@@ -44,11 +42,11 @@ ACTIVATIONS = (
 def activation(name: str):
     """The row `name` as torch.nn.functional has it: with an `inplace` argument."""
     row, in_place = TABLE[name], getattr(webtorch, name + "_", None)
+    count = len(getattr(row, "scalars", ()))
 
     def function(input: Tensor, *args: Any, inplace: bool = False, **given: Any) -> Tensor:
-        names = list(row.scalars)
-        if len(args) > len(names):  # inplace comes last by position
-            *args, inplace = args
+        if len(args) > count:  # inplace comes last by position
+            inplace, args = args[-1], args[:-1]
         return (in_place if inplace and in_place is not None else row)(input, *args, **given)
 
     function.__name__ = function.__qualname__ = name
@@ -65,7 +63,9 @@ softsign, threshold = webtorch.softsign, webtorch.threshold
 softmax, log_softmax = TABLE["softmax"], TABLE["log_softmax"]
 
 
-def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False) -> Tensor:
+def rrelu(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
+) -> Tensor:
     """Leaky rectified units whose slope is random in training and the middle of the range otherwise."""
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace=inplace)
@@ -156,7 +156,15 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
 # ---- convolution ----------------------------------------------------------------------------------------------------
 
 
-def conv1d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Tensor:
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
     """Cross-correlation of (n, c, l) with weights (out, c / groups, k). `padding` may be "same" or "valid".
 
     >>> import webtorch
@@ -166,7 +174,15 @@ def conv1d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: An
     return convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
-def conv2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Tensor:
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
     """Cross-correlation of (n, c, h, w) with weights (out, c / groups, kh, kw). `padding` may be "same" or "valid".
 
     >>> import webtorch
@@ -176,20 +192,44 @@ def conv2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: An
     return convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
-def conv3d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Tensor:
+def conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
     """Cross-correlation of (n, c, d, h, w) with weights (out, c / groups, kd, kh, kw)."""
     return convolve("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv_transpose1d(
-    input: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1, dilation: Any = 1
+    input: Tensor,
+    weight: Tensor,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
 ) -> Tensor:
     """The gradient of `conv1d` as an operation: weights are (in, out / groups, k)."""
-    return convolve_transposed("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return convolve_transposed(
+        "conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
 
 
 def conv_transpose2d(
-    input: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1, dilation: Any = 1
+    input: Tensor,
+    weight: Tensor,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
 ) -> Tensor:
     """The gradient of `conv2d` as an operation: weights are (in, out / groups, kh, kw).
 
@@ -197,14 +237,25 @@ def conv_transpose2d(
     >>> webtorch.nn.functional.conv_transpose2d(webtorch.ones(1, 1, 2, 2), webtorch.ones(1, 1, 2, 2), stride=2).shape
     webtorch.Size([1, 1, 4, 4])
     """
-    return convolve_transposed("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return convolve_transposed(
+        "conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
 
 
 def conv_transpose3d(
-    input: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1, dilation: Any = 1
+    input: Tensor,
+    weight: Tensor,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
 ) -> Tensor:
     """The gradient of `conv3d` as an operation: weights are (in, out / groups, kd, kh, kw)."""
-    return convolve_transposed("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return convolve_transposed(
+        "conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
 
 
 def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
@@ -220,7 +271,9 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     if len(amounts) % 2:
         raise ShapeError(f"pad({list(amounts)}): Padding length must be divisible by 2")
     if len(amounts) > 2 * input.ndim:
-        raise ShapeError(f"pad({list(amounts)}): padding length is more than twice the {input.ndim} dimensions of the input")
+        raise ShapeError(
+            f"pad({list(amounts)}): padding length is more than twice the {input.ndim} dimensions of the input"
+        )
     if mode == "constant":
         low, shape = [0] * input.ndim, list(input._shape)
         for number in range(len(amounts) // 2):
@@ -255,11 +308,16 @@ def source_positions(mode: str, size: int, before: int, after: int) -> np.ndarra
         return places.clip(0, size - 1)
     if mode == "circular":
         if before > size or after > size:
-            raise ShapeError(f"pad: Padding value causes wrapping around more than once ({before}, {after} for size {size})")
+            raise ShapeError(
+                f"pad: Padding value causes wrapping around more than once ({before}, {after} for size {size})"
+            )
         return places % size
     if mode == "reflect":
         if before >= size or after >= size:
-            raise ShapeError(f"pad: Padding size should be less than the corresponding input dimension, but got: padding ({before}, {after}) at size {size}")
+            raise ShapeError(
+                f"pad: Padding size should be less than the corresponding input dimension, but got: padding ({before}, "
+                f"{after}) at size {size}"
+            )
         places = np.abs(places)
         return np.where(places >= size, 2 * (size - 1) - places, places)
     raise NotImplementedError(f"Unrecognised padding mode {mode}; known are constant, reflect, replicate and circular")
@@ -269,7 +327,15 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     """Windows of (n, c, h, w) as columns: (n, c * kh * kw, number of windows)."""
     from ..ops.conv import windows
 
-    size, gap, low, step = (as_sizes(value, 2, name, "unfold") for value, name in ((kernel_size, "kernel_size"), (dilation, "dilation"), (padding, "padding"), (stride, "stride")))
+    size, gap, low, step = (
+        as_sizes(value, 2, name, "unfold")
+        for value, name in (
+            (kernel_size, "kernel_size"),
+            (dilation, "dilation"),
+            (padding, "padding"),
+            (stride, "stride"),
+        )
+    )
     unbatched = input.ndim == 3
     x = input.unsqueeze(0) if unbatched else input
     room = tuple(n + 2 * p for n, p in zip(x._shape[2:], low, strict=True))
@@ -281,27 +347,47 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
 # ---- pooling --------------------------------------------------------------------------------------------------------
 
 
-def pooled_room(call: str, shape: tuple, size: tuple, stride: tuple, padding: tuple, dilation: tuple, ceil_mode: bool) -> tuple:
+def pooled_room(
+    call: str, shape: tuple, size: tuple, stride: tuple, padding: tuple, dilation: tuple, ceil_mode: bool
+) -> tuple:
     """The padded size that the windows cover, and the number of windows, by PyTorch's rule for `ceil_mode`."""
     room, counts = [], []
     for n, k, s, p, d in zip(shape, size, stride, padding, dilation, strict=True):
         if k <= 0 or s <= 0 or d <= 0:
-            raise ShapeError(f"{call}: kernel size, stride and dilation should be greater than zero, but got kernel {size}, stride {stride}, dilation {dilation}")
+            raise ShapeError(
+                f"{call}: kernel size, stride and dilation should be greater than zero, but got kernel {size}, stride "
+                f"{stride}, dilation {dilation}"
+            )
         if p < 0 or 2 * p > d * (k - 1) + 1:
-            raise ShapeError(f"{call}: pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation={d}")
+            raise ShapeError(
+                f"{call}: pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation={d}"
+            )
         reach = d * (k - 1) + 1
         span = n + 2 * p - reach
         count = (-(-span // s) if ceil_mode else span // s) + 1
         if ceil_mode and (count - 1) * s >= n + p:
             count -= 1  # the last window must start inside the input or its left padding
         if count < 1:
-            raise ShapeError(f"{call}: Given input size {list(shape)}. Calculated output size is too small (kernel {size}, stride {stride}, padding {padding})")
+            raise ShapeError(
+                f"{call}: Given input size {list(shape)}. Calculated output size is too small (kernel {size}, stride "
+                f"{stride}, padding {padding})"
+            )
         counts.append(count)
         room.append((count - 1) * s + reach)
     return tuple(room), tuple(counts)
 
 
-def max_pooled(call: str, dims: int, input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, indices: bool) -> Any:
+def max_pooled(
+    call: str,
+    dims: int,
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+    indices: bool,
+) -> Any:
     if input.ndim not in (dims + 1, dims + 2):
         raise ShapeError(f"{call}: Expected {dims + 1}D or {dims + 2}D input, but got shape {list(input._shape)}")
     size = as_sizes(kernel_size, dims, "kernel_size", call)
@@ -319,15 +405,23 @@ def max_pooled(call: str, dims: int, input: Tensor, kernel_size: Any, stride: An
         inner = 1
         for dim in reversed(range(dims)):
             starts = np.arange(counts[dim], dtype=np.int32) * step[dim] - low[dim]
-            starts = creation.tensor(starts.reshape((-1,) + (1,) * (dims - dim - 1)), device=input.device)
-            place = starts + found.floor_divide(inner).remainder(size[dim]) * gap[dim]
+            first = creation.tensor(starts.reshape((-1,) + (1,) * (dims - dim - 1)), device=input.device)
+            place = first + found.floor_divide(inner).remainder(size[dim]) * gap[dim]
             flat = flat + place * below
             below *= shape[dim]
             inner *= size[dim]
         return result, flat.to(dtypes.int64)
 
 
-def max_pool1d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False) -> Any:
+def max_pool1d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
     """The largest element of each window of (n, c, l); with `return_indices`, also where it was.
 
     >>> import webtorch
@@ -337,7 +431,15 @@ def max_pool1d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any
     return max_pooled("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
-def max_pool2d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False) -> Any:
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
     """The largest element of each window of (n, c, h, w); with `return_indices`, also where it was.
 
     Of equal largest elements the first gets the gradient.
@@ -350,13 +452,29 @@ def max_pool2d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any
     return max_pooled("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
-def max_pool3d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False) -> Any:
+def max_pool3d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
     """The largest element of each window of (n, c, d, h, w)."""
     return max_pooled("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def averaged(
-    call: str, dims: int, input: Tensor, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, count_include_pad: bool, divisor: int | None
+    call: str,
+    dims: int,
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor: int | None,
 ) -> Tensor:
     if input.ndim not in (dims + 1, dims + 2):
         raise ShapeError(f"{call}: Expected {dims + 1}D or {dims + 2}D input, but got shape {list(input._shape)}")
@@ -381,13 +499,26 @@ def averaged(
     return total / creation.tensor(covered, dtype=input.dtype, device=input.device)
 
 
-def avg_pool1d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True) -> Tensor:
+def avg_pool1d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
     """The mean of each window of (n, c, l)."""
     return averaged("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
 def avg_pool2d(
-    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
 ) -> Tensor:
     """The mean of each window of (n, c, h, w).
 
@@ -396,14 +527,24 @@ def avg_pool2d(
     tensor([[[ 2.5000,  4.5000],
              [10.5000, 12.5000]]])
     """
-    return averaged("avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return averaged(
+        "avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
 
 
 def avg_pool3d(
-    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
 ) -> Tensor:
     """The mean of each window of (n, c, d, h, w)."""
-    return averaged("avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return averaged(
+        "avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
 
 
 def adaptive_sizes(call: str, dims: int, input: Tensor, output_size: Any) -> tuple[int, ...]:
@@ -412,7 +553,9 @@ def adaptive_sizes(call: str, dims: int, input: Tensor, output_size: Any) -> tup
     given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * dims
     if len(given) != dims:
         raise ShapeError(f"{call}: output_size must have {dims} elements, but got {output_size!r}")
-    return tuple(n if size is None else int(size) for n, size in zip(input._shape[input.ndim - dims :], given, strict=True))
+    return tuple(
+        n if size is None else int(size) for n, size in zip(input._shape[input.ndim - dims :], given, strict=True)
+    )
 
 
 def adaptive_bounds(n: int, count: int) -> list[tuple[int, int]]:
@@ -433,7 +576,9 @@ def adaptive_averaged(call: str, dims: int, input: Tensor, output_size: Any) -> 
         for i, (start, end) in enumerate(adaptive_bounds(n, count)):
             weights[start:end, i] = 1.0 / (end - start)
         dim = input.ndim - dims + position
-        input = (input.movedim(dim, -1) @ creation.tensor(weights, dtype=input.dtype, device=input.device)).movedim(-1, dim)
+        input = (input.movedim(dim, -1) @ creation.tensor(weights, dtype=input.dtype, device=input.device)).movedim(
+            -1, dim
+        )
     return input.contiguous()
 
 
@@ -469,7 +614,12 @@ def adaptive_maximum(call: str, dims: int, input: Tensor, output_size: Any, retu
     for n, count in zip(shape, sizes, strict=True):
         bounds = adaptive_bounds(n, count)
         width = max(end - start for start, end in bounds)
-        places.append(np.minimum(np.array([start for start, _ in bounds])[:, None] + np.arange(width), np.array([end for _, end in bounds])[:, None] - 1).reshape(-1))
+        places.append(
+            np.minimum(
+                np.array([start for start, _ in bounds])[:, None] + np.arange(width),
+                np.array([end for _, end in bounds])[:, None] - 1,
+            ).reshape(-1)
+        )
     for position, place in enumerate(places):
         x = x.index_select(outer + position, creation.tensor(place, device=x.device))
     size = tuple(len(place) // count for place, count in zip(places, sizes, strict=True))
@@ -508,7 +658,9 @@ def normalised(x: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
     return centred * (variance + eps).rsqrt()
 
 
-def check_normalised_shape(call: str, input: Tensor, normalized_shape: Any, weight: Any, bias: Any = None) -> tuple[int, ...]:
+def check_normalised_shape(
+    call: str, input: Tensor, normalized_shape: Any, weight: Any, bias: Any = None
+) -> tuple[int, ...]:
     shape = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (int(normalized_shape),)
     if not shape or tuple(input._shape[max(0, input.ndim - len(shape)) :]) != shape:
         raise ShapeError(
@@ -517,11 +669,15 @@ def check_normalised_shape(call: str, input: Tensor, normalized_shape: Any, weig
         )
     for name, value in (("weight", weight), ("bias", bias)):
         if value is not None and tuple(value._shape) != shape:
-            raise ShapeError(f"{call}: Expected {name} to be of same shape as normalized_shape, but got {list(value._shape)} and {list(shape)}")
+            raise ShapeError(
+                f"{call}: Expected {name} to be of same shape as normalized_shape, but got {list(value._shape)} and {list(shape)}"
+            )
     return shape
 
 
-def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-05) -> Tensor:
+def layer_norm(
+    input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-05
+) -> Tensor:
     """Mean 0 and variance 1 over the last dimensions, which must be `normalized_shape`; then weight and bias.
 
     >>> import webtorch
@@ -553,13 +709,16 @@ def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None,
     return result if weight is None else result * weight
 
 
-def group_norm(input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-05) -> Tensor:
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-05
+) -> Tensor:
     """Mean 0 and variance 1 over each group of channels of each example; then weight and bias per channel."""
     if input.ndim < 2:
         raise ShapeError(f"group_norm: Expected at least 2 dimensions for input tensor but received {input.ndim}")
     if num_groups <= 0 or input._shape[1] % num_groups:
         raise ShapeError(
-            f"group_norm: Expected number of channels in input to be divisible by num_groups, but got input of shape {list(input._shape)} and "
+            f"group_norm: Expected number of channels in input to be divisible by num_groups, but got input of "
+            f"shape {list(input._shape)} and "
             f"num_groups={num_groups}"
         )
     grouped = input.reshape((input._shape[0], num_groups, -1))
@@ -607,7 +766,10 @@ def batch_norm(
     centred = input - average
     variance = centred.square().mean(dims, keepdim=True)
     with grad_mode.no_grad():
-        for running, value, factor in ((running_mean, average, 1.0), (running_var, variance, count / max(count - 1, 1))):
+        for running, value, factor in (
+            (running_mean, average, 1.0),
+            (running_var, variance, count / max(count - 1, 1)),
+        ):
             if running is not None:
                 settle(running)
                 running.copy_(running * (1 - momentum) + value.detach().reshape(-1) * (momentum * factor))
@@ -691,7 +853,10 @@ def embedding(
     if weight.ndim != 2:
         raise ShapeError(f"embedding: 'weight' must be 2-D, but has shape {list(weight._shape)}")
     if input.dtype not in (dtypes.int64, dtypes.int32):
-        raise DTypeError(f"embedding: Expected tensor for argument 'indices' to have scalar type Long or Int; but got {input.dtype} instead; convert with .long()")
+        raise DTypeError(
+            f"embedding: Expected tensor for argument 'indices' to have scalar type Long or Int; but got "
+            f"{input.dtype} instead; convert with .long()"
+        )
     if sparse or scale_grad_by_freq:
         raise ShapeError("embedding: sparse gradients and scale_grad_by_freq are not available; leave them False")
     rows = weight._shape[0]
@@ -724,7 +889,9 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
             [0, 0, 1]])
     """
     if tensor.dtype is not dtypes.int64:
-        raise DTypeError(f"one_hot is only applicable to index tensor of type LongTensor, not {tensor.dtype}; convert with .long()")
+        raise DTypeError(
+            f"one_hot is only applicable to index tensor of type LongTensor, not {tensor.dtype}; convert with .long()"
+        )
     if num_classes == -1:
         if not tensor.numel():
             raise ShapeError("one_hot: Can not infer total number of classes from empty tensor; pass num_classes")
@@ -755,7 +922,10 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     r = upscale_factor
     *outer, channels, height, width = input._shape
     if channels % (r * r):
-        raise ShapeError(f"pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but got {channels} and {r}")
+        raise ShapeError(
+            f"pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of "
+            f"upscale_factor, but got {channels} and {r}"
+        )
     count = len(outer)
     split = input.reshape((*outer, channels // (r * r), r, r, height, width))
     order = (*range(count), count, count + 3, count + 1, count + 4, count + 2)
@@ -823,21 +993,32 @@ def nll_loss(
     return weighted(losses, weights, reduction)
 
 
-def class_losses(call: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> tuple[Tensor, Tensor | None]:
+def class_losses(
+    call: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
+) -> tuple[Tensor, Tensor | None]:
     """-w[target] * input[target] and w[target] (None when all weights are 1); zero where the target is ignored."""
     if not input.ndim:
         raise ShapeError(f"{call}: input must have at least one dimension (the classes)")
     dim = 0 if input.ndim == 1 else 1
     classes = input._shape[dim]
     if target.dtype.kind not in ("int", "uint"):
-        raise DTypeError(f"{call}: expected target of class indices to be an integer tensor, not {target.dtype}; convert with .long()")
+        raise DTypeError(
+            f"{call}: expected target of class indices to be an integer tensor, not {target.dtype}; convert with .long()"
+        )
     wanted = (*input._shape[:dim], *input._shape[dim + 1 :])
     if target._shape != wanted:
         if target.ndim == len(wanted) and target.ndim and target._shape[0] != wanted[0]:
-            raise ValueError(f"Expected input batch_size ({wanted[0]}) to match target batch_size ({target._shape[0]}).")
-        raise ShapeError(f"{call}: Expected target size {list(wanted)}, got {list(target._shape)} (input {list(input._shape)})")
+            raise ValueError(
+                f"Expected input batch_size ({wanted[0]}) to match target batch_size ({target._shape[0]})."
+            )
+        raise ShapeError(
+            f"{call}: Expected target size {list(wanted)}, got {list(target._shape)} (input {list(input._shape)})"
+        )
     if weight is not None and tuple(weight._shape) != (classes,):
-        raise ShapeError(f"{call}: weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: {list(weight._shape)}")
+        raise ShapeError(
+            f"{call}: weight tensor should be defined either for all {classes} classes or no classes but got "
+            f"weight tensor of shape: {list(weight._shape)}"
+        )
     common_device([value for value in (input, target, weight) if value is not None], call)
     kept = target != ignore_index
     if 0 <= ignore_index < classes:
@@ -907,7 +1088,14 @@ def cross_entropy(
     return weighted(losses * (1 - label_smoothing) + others * (label_smoothing / classes), weights, reduction)
 
 
-def mse_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
+def mse_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
     """The squared difference.
 
     >>> import webtorch
@@ -923,7 +1111,9 @@ def mse_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: An
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
-def l1_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:
+def l1_loss(
+    input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+) -> Tensor:
     """The absolute difference.
 
     >>> import webtorch
@@ -934,7 +1124,14 @@ def l1_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any
     return reduced((input - target).abs(), legacy_reduction(size_average, reduce, reduction))
 
 
-def smooth_l1_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
     """The absolute difference d less beta / 2, and d * d / (2 * beta) where d is below `beta`."""
     if beta < 0:
         raise ShapeError("smooth_l1_loss does not support negative values for beta.")
@@ -946,7 +1143,9 @@ def smooth_l1_loss(input: Tensor, target: Tensor, size_average: Any = None, redu
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
-def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None) -> Tensor:
+def huber_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
+) -> Tensor:
     """Half the squared difference up to `delta`, and linear beyond it."""
     if delta <= 0:
         raise ShapeError("huber_loss does not support non-positive values for delta.")
@@ -961,11 +1160,19 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
 
 
 def binary_cross_entropy(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """-(target * log(input) + (1 - target) * log(1 - input)), the logarithms being taken as at least -100."""
     if input._shape != target._shape:
-        raise ValueError(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. Please ensure they have the same size.")
+        raise ValueError(
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is "
+            f"deprecated. Please ensure they have the same size."
+        )
     loss = -(target * input.log().clamp_min(-100) + (1 - target) * (1 - input).log().clamp_min(-100))
     if weight is not None:
         loss = loss * weight
@@ -994,7 +1201,14 @@ def binary_cross_entropy_with_logits(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
-def kl_div(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", log_target: bool = False) -> Tensor:
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
     """target * (log(target) - input), `input` being log-probabilities; "batchmean" divides by the size of dimension 0."""
     reduction = legacy_reduction(size_average, reduce, reduction)
     if reduction == "mean":
@@ -1010,7 +1224,14 @@ def kl_div(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any 
 
 
 def poisson_nll_loss(
-    input: Tensor, target: Tensor, log_input: bool = True, size_average: Any = None, full: bool = False, eps: float = 1e-8, reduce: Any = None, reduction: str = "mean"
+    input: Tensor,
+    target: Tensor,
+    log_input: bool = True,
+    size_average: Any = None,
+    full: bool = False,
+    eps: float = 1e-8,
+    reduce: Any = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """The negative log-likelihood of Poisson counts, up to a constant unless `full`."""
     loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
@@ -1020,7 +1241,9 @@ def poisson_nll_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
-def gaussian_nll_loss(input: Tensor, target: Tensor, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> Tensor:
+def gaussian_nll_loss(
+    input: Tensor, target: Tensor, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+) -> Tensor:
     """The negative log-likelihood of normal values with mean `input` and variance `var`."""
     if not isinstance(var, Tensor):
         var = creation.full_like(input.detach(), var)
@@ -1031,27 +1254,48 @@ def gaussian_nll_loss(input: Tensor, target: Tensor, var: Any, full: bool = Fals
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
 
 
-def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:
+def hinge_embedding_loss(
+    input: Tensor,
+    target: Tensor,
+    margin: float = 1.0,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:
     """The input where the target is 1, and max(0, margin - input) where it is -1."""
     loss = where(target != 1, (margin - input).clamp_min(0), 0.0) + where(target != -1, input, 0.0)
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
 def margin_ranking_loss(
-    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """max(0, -target * (input1 - input2) + margin)."""
     loss = (-target * (input1 - input2) + margin).clamp_min(0)
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
-def soft_margin_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:
+def soft_margin_loss(
+    input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+) -> Tensor:
     """log(1 + exp(-target * input))."""
     return reduced(-webtorch.logsigmoid(target * input), legacy_reduction(size_average, reduce, reduction))
 
 
 def cosine_embedding_loss(
-    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """1 - cos where the target is 1, max(0, cos - margin) where it is -1."""
     eps = 1e-12
@@ -1107,12 +1351,18 @@ def repeat_heads(x: Tensor, heads: int) -> Tensor:
     *outer, own, length, features = x._shape
     if not own or heads % own:
         raise ShapeError(f"scaled_dot_product_attention: {heads} query heads cannot share {own} key and value heads")
-    return x.unsqueeze(-3).expand((*outer, own, heads // own, length, features)).reshape((*outer, heads, length, features))
+    return (
+        x.unsqueeze(-3).expand((*outer, own, heads // own, length, features)).reshape((*outer, heads, length, features))
+    )
 
 
-def attention_weights(query: Tensor, key: Tensor, attn_mask: Any, is_causal: bool, scale: float | None, enable_gqa: bool = False) -> Tensor:
+def attention_weights(
+    query: Tensor, key: Tensor, attn_mask: Any, is_causal: bool, scale: float | None, enable_gqa: bool = False
+) -> Tensor:
     if query._shape[-1] != key._shape[-1]:
-        raise ShapeError(f"scaled_dot_product_attention: query {list(query._shape)} and key {list(key._shape)} must have the same number of features")
+        raise ShapeError(
+            f"scaled_dot_product_attention: query {list(query._shape)} and key {list(key._shape)} must have the same number of features"
+        )
     if enable_gqa:
         key = repeat_heads(key, query._shape[-3])
     scores = query @ key.transpose(-2, -1) * (1.0 / math.sqrt(query._shape[-1]) if scale is None else scale)

@@ -46,7 +46,9 @@ class Linear(Module):
     webtorch.Size([5, 2])
     """
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
         super().__init__()
         self.in_features = in_features
         self.out_features = out_features
@@ -74,7 +76,15 @@ class Linear(Module):
 class Bilinear(Module):
     """x1 @ weight[k] @ x2 + bias[k] for every output k; weight is (out, in1, in2)."""
 
-    def __init__(self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
         self.weight = empty_parameter(out_features, in1_features, in2_features, device=device, dtype=dtype)
@@ -92,8 +102,12 @@ class Bilinear(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
-        first = input1.reshape((-1, self.in1_features)) @ self.weight.permute((1, 0, 2)).reshape((self.in1_features, -1))
-        products = first.reshape((-1, self.out_features, self.in2_features)) @ input2.reshape((-1, self.in2_features, 1))
+        first = input1.reshape((-1, self.in1_features)) @ self.weight.permute((1, 0, 2)).reshape(
+            (self.in1_features, -1)
+        )
+        products = first.reshape((-1, self.out_features, self.in2_features)) @ input2.reshape(
+            (-1, self.in2_features, 1)
+        )
         result = products.reshape((*input1.shape[:-1], self.out_features))
         return result if self.bias is None else result + self.bias
 
@@ -141,7 +155,9 @@ class Embedding(Module):
         self.scale_grad_by_freq = scale_grad_by_freq
         self.sparse = sparse
         if _weight is None:
-            self.weight = Parameter(creation.empty(num_embeddings, embedding_dim, device=device, dtype=dtype), requires_grad=not _freeze)
+            self.weight = Parameter(
+                creation.empty(num_embeddings, embedding_dim, device=device, dtype=dtype), requires_grad=not _freeze
+            )
             self.reset_parameters()
         else:
             if tuple(_weight.shape) != (num_embeddings, embedding_dim):
@@ -156,7 +172,9 @@ class Embedding(Module):
                 self.weight[self.padding_idx].fill_(0)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse)
+        return F.embedding(
+            input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse
+        )
 
     def extra_repr(self) -> str:
         text = f"{self.num_embeddings}, {self.embedding_dim}"
@@ -169,7 +187,9 @@ class Embedding(Module):
         return text
 
     @classmethod
-    def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None, **rest: Any) -> Embedding:
+    def from_pretrained(
+        cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None, **rest: Any
+    ) -> Embedding:
         """An embedding that starts from a given table, not learnt unless `freeze` is false."""
         if embeddings.ndim != 2:
             raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
@@ -208,7 +228,9 @@ class Unflatten(Module):
     def __init__(self, dim: int, unflattened_size: Any) -> None:
         super().__init__()
         if not isinstance(dim, int) or not isinstance(unflattened_size, (tuple, list)):
-            raise TypeError(f"Unflatten({dim!r}, {unflattened_size!r}): dim must be an int and unflattened_size a tuple of ints")
+            raise TypeError(
+                f"Unflatten({dim!r}, {unflattened_size!r}): dim must be an int and unflattened_size a tuple of ints"
+            )
         self.dim = dim
         self.unflattened_size = unflattened_size
 
@@ -219,7 +241,10 @@ class Unflatten(Module):
         if -1 in sizes and known:
             sizes[sizes.index(-1)] = input.shape[dim] // known
         if math.prod(sizes) != input.shape[dim]:
-            raise ShapeError(f"unflatten: Provided sizes {list(self.unflattened_size)} don't multiply up to the size of dim {dim} ({input.shape[dim]}) in the input tensor")
+            raise ShapeError(
+                f"unflatten: Provided sizes {list(self.unflattened_size)} don't multiply up to the size of dim {dim} "
+                f"({input.shape[dim]}) in the input tensor"
+            )
         return input.reshape((*input.shape[:dim], *sizes, *input.shape[dim + 1 :]))
 
     def extra_repr(self) -> str:

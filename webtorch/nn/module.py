@@ -62,8 +62,13 @@ def leaf_of(cls: type, data: Any) -> Any:
         data = creation.empty(0)
     if not isinstance(data, Tensor):
         raise TypeError(f"{cls.__name__}({type(data).__name__}): expected a Tensor; make one with webtorch.tensor(...)")
-    result = object.__new__(cls)
-    result._storage, result._shape, result._strides, result._offset = data._storage, data._shape, data._strides, data._offset
+    result: Any = object.__new__(cls)
+    result._storage, result._shape, result._strides, result._offset = (
+        data._storage,
+        data._shape,
+        data._strides,
+        data._offset,
+    )
     return result
 
 
@@ -77,8 +82,6 @@ class _IncompatibleKeys(NamedTuple):
         if not self.missing_keys and not self.unexpected_keys:
             return "<All keys matched successfully>"
         return f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
-
-    __str__ = __repr__
 
 
 def as_loaded(value: Any, key: str) -> Tensor:
@@ -122,7 +125,9 @@ class Module:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if args or kwargs:
-            raise TypeError(f"{type(self).__name__}.__init__() got arguments that nn.Module does not take: {args!r} {kwargs!r}")
+            raise TypeError(
+                f"{type(self).__name__}.__init__() got arguments that nn.Module does not take: {args!r} {kwargs!r}"
+            )
         set_plain = super().__setattr__  # the rules of __setattr__ need these to be there
         set_plain("training", True)
         set_plain("_parameters", {})
@@ -172,7 +177,9 @@ class Module:
                 result = changed
         return backward.wrap_outputs(result) if backward is not None else result
 
-    def register_forward_pre_hook(self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:
+    def register_forward_pre_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
         """Call `hook(module, args)` before forward; what it returns, if not None, replaces the arguments."""
         return self._add_hook("_forward_pre_hooks", (hook, with_kwargs), prepend)
 
@@ -238,15 +245,21 @@ class Module:
             state["_modules"][name] = value
         elif state.get("_parameters") is not None and name in state["_parameters"]:
             if value is not None:
-                raise TypeError(f"cannot assign '{kind_of(value)}' as parameter '{name}' (webtorch.nn.Parameter or None expected)")
+                raise TypeError(
+                    f"cannot assign '{kind_of(value)}' as parameter '{name}' (webtorch.nn.Parameter or None expected)"
+                )
             self.register_parameter(name, value)
         elif state.get("_modules") is not None and name in state["_modules"]:
             if value is not None:
-                raise TypeError(f"cannot assign '{kind_of(value)}' as child module '{name}' (webtorch.nn.Module or None expected)")
+                raise TypeError(
+                    f"cannot assign '{kind_of(value)}' as child module '{name}' (webtorch.nn.Module or None expected)"
+                )
             state["_modules"][name] = value
         elif isinstance(value, Buffer) or state.get("_buffers") is not None and name in state["_buffers"]:
             if value is not None and not isinstance(value, Tensor):
-                raise TypeError(f"cannot assign '{kind_of(value)}' as buffer '{name}' (webtorch.nn.Buffer, webtorch.Tensor or None expected)")
+                raise TypeError(
+                    f"cannot assign '{kind_of(value)}' as buffer '{name}' (webtorch.nn.Buffer, webtorch.Tensor or None expected)"
+                )
             self._need_init("buffer")
             if isinstance(value, Buffer):
                 self._forget(name, "_buffers")
@@ -285,7 +298,11 @@ class Module:
         if not isinstance(name, str):
             raise TypeError(f"{kind} name should be a string. Got {type(name).__name__}")
         if "." in name:
-            raise KeyError(f'{kind} name can\'t contain ".", got: {name}' if kind == "module" else f'{kind} name can\'t contain "."')
+            raise KeyError(
+                f'{kind} name can\'t contain ".", got: {name}'
+                if kind == "module"
+                else f'{kind} name can\'t contain "."'
+            )
         if name == "":
             raise KeyError(f'{kind} name can\'t be empty string ""')
         if hasattr(self, name) and name not in members:
@@ -295,7 +312,9 @@ class Module:
         """Make `param` the parameter `name`; None reserves the name."""
         self._check_name(name, "parameter", self.__dict__.get("_parameters", {}))
         if param is not None and not isinstance(param, Parameter):
-            raise TypeError(f"cannot assign '{kind_of(param)}' object to parameter '{name}' (webtorch.nn.Parameter or None required)")
+            raise TypeError(
+                f"cannot assign '{kind_of(param)}' object to parameter '{name}' (webtorch.nn.Parameter or None required)"
+            )
         if param is not None and param.grad_fn is not None:
             raise ValueError(
                 f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. To express "
@@ -307,7 +326,9 @@ class Module:
         """Make `tensor` the buffer `name`: moved and saved with the module, but not learnt; saved only if `persistent`."""
         self._check_name(name, "buffer", self.__dict__.get("_buffers", {}))
         if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(f"cannot assign '{kind_of(tensor)}' object to buffer '{name}' (webtorch Tensor or None required)")
+            raise TypeError(
+                f"cannot assign '{kind_of(tensor)}' object to buffer '{name}' (webtorch Tensor or None required)"
+            )
         self._buffers[name] = tensor
         (self._non_persistent_buffers_set.discard if persistent else self._non_persistent_buffers_set.add)(name)
 
@@ -338,7 +359,11 @@ class Module:
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         if name not in module._parameters:
-            raise AttributeError(f"{type(module).__name__} has no attribute `{name}`" if not hasattr(module, name) else f"`{name}` is not an nn.Parameter")
+            raise AttributeError(
+                f"{type(module).__name__} has no attribute `{name}`"
+                if not hasattr(module, name)
+                else f"`{name}` is not an nn.Parameter"
+            )
         return module._parameters[name]
 
     def get_buffer(self, target: str) -> Tensor:
@@ -346,12 +371,18 @@ class Module:
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         if name not in module._buffers:
-            raise AttributeError(f"{type(module).__name__} has no attribute `{name}`" if not hasattr(module, name) else f"`{name}` is not a buffer")
+            raise AttributeError(
+                f"{type(module).__name__} has no attribute `{name}`"
+                if not hasattr(module, name)
+                else f"`{name}` is not a buffer"
+            )
         return module._buffers[name]
 
     # ---- walking the tree -------------------------------------------------------------------------------------------
 
-    def named_modules(self, memo: set | None = None, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+    def named_modules(
+        self, memo: set | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
         """This module and all below it, with their dotted paths; each once, unless `remove_duplicate` is false."""
         memo = set() if memo is None else memo
         if self in memo:
@@ -381,7 +412,9 @@ class Module:
         for _, module in self.named_children():
             yield module
 
-    def _named_members(self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
+    def _named_members(
+        self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
         seen = set()
         modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         for path, module in modules:
@@ -392,7 +425,9 @@ class Module:
                     seen.add(id(value))
                 yield f"{path}.{name}" if path else name, value
 
-    def named_parameters(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Iterator[tuple[str, Parameter]]:
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
         """The parameters with their dotted paths; a parameter that is used in two places comes once."""
         return self._named_members("_parameters", prefix, recurse, remove_duplicate)
 
@@ -401,7 +436,9 @@ class Module:
         for _, parameter in self.named_parameters(recurse=recurse):
             yield parameter
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
         """The buffers with their dotted paths."""
         return self._named_members("_buffers", prefix, recurse, remove_duplicate)
 
@@ -568,14 +605,25 @@ class Module:
         return destination
 
     def _load_from_state_dict(
-        self, state_dict: dict, prefix: str, local_metadata: dict, strict: bool, missing_keys: list, unexpected_keys: list, error_msgs: list
+        self,
+        state_dict: dict,
+        prefix: str,
+        local_metadata: dict,
+        strict: bool,
+        missing_keys: list,
+        unexpected_keys: list,
+        error_msgs: list,
     ) -> None:
         """Copy this module's own entries; what went wrong is added to the lists."""
         for hook in list(self._load_state_dict_pre_hooks.values()):
             hook(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
         assign = local_metadata.get("assign_to_params_buffers", False)
         buffers = {name: value for name, value in self._buffers.items() if name not in self._non_persistent_buffers_set}
-        own = {name: value for name, value in itertools.chain(self._parameters.items(), buffers.items()) if value is not None}
+        own = {
+            name: value
+            for name, value in itertools.chain(self._parameters.items(), buffers.items())
+            if value is not None
+        }
         for name, target in own.items():
             key = prefix + name
             if key not in state_dict:
@@ -600,7 +648,11 @@ class Module:
                     if not assign:
                         target.copy_(value)
                     elif isinstance(target, Parameter):
-                        made = value if isinstance(value, Parameter) else Parameter(value, requires_grad=target.requires_grad)
+                        made = (
+                            value
+                            if isinstance(value, Parameter)
+                            else Parameter(value, requires_grad=target.requires_grad)
+                        )
                         self._parameters[name] = made
                     else:
                         self._buffers[name] = value
@@ -624,7 +676,9 @@ class Module:
                     if not (head in self._modules if dot else head in own):
                         unexpected_keys.append(key)
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> _IncompatibleKeys:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> _IncompatibleKeys:
         """Copy values from a state dict into the parameters and buffers (or, with `assign`, put its tensors in their place).
 
         Entries may be tensors of this or another library, or numpy arrays. Raises RuntimeError that lists the missing and
@@ -655,16 +709,22 @@ class Module:
             found = _IncompatibleKeys(missing, unexpected)
             for hook in list(module._load_state_dict_post_hooks.values()):
                 if hook(module, found) is not None:
-                    raise AssertionError("Hooks registered with register_load_state_dict_post_hook are not expected to return new values")
+                    raise AssertionError(
+                        "Hooks registered with register_load_state_dict_post_hook are not expected to return new values"
+                    )
 
         load(self, state_dict, "")
         if strict:
             if unexpected:
-                errors.insert(0, "Unexpected key(s) in state_dict: {}. ".format(", ".join(f'"{key}"' for key in unexpected)))
+                errors.insert(
+                    0, "Unexpected key(s) in state_dict: {}. ".format(", ".join(f'"{key}"' for key in unexpected))
+                )
             if missing:
                 errors.insert(0, "Missing key(s) in state_dict: {}. ".format(", ".join(f'"{key}"' for key in missing)))
         if errors:
-            raise RuntimeError("Error(s) in loading state_dict for {}:\n\t{}".format(type(self).__name__, "\n\t".join(errors)))
+            raise RuntimeError(
+                "Error(s) in loading state_dict for {}:\n\t{}".format(type(self).__name__, "\n\t".join(errors))
+            )
         return _IncompatibleKeys(missing, unexpected)
 
     def __setstate__(self, state: dict) -> None:
@@ -800,7 +860,9 @@ class BackwardHooks:
             if replaced is not None:
                 current = replaced if isinstance(replaced, tuple) else (replaced,)
                 if len(current) != self.input_count:
-                    raise RuntimeError(f"Backward hook returned an invalid number of grad_input, got {len(current)}, but expected {self.input_count}")
+                    raise RuntimeError(
+                        f"Backward hook returned an invalid number of grad_input, got {len(current)}, but expected {self.input_count}"
+                    )
         self.grad_outputs = None
         return tuple(current[position] for position in self.input_positions)
 
@@ -824,5 +886,3 @@ def boundary(values: list[Tensor]) -> list[Tensor]:
             return gradients
 
     return list(BackwardHookFunction.apply(*values))
-
-

@@ -25,15 +25,27 @@ class LayerNorm(Module):
     """
 
     def __init__(
-        self, normalized_shape: Any, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True, device: Any = None, dtype: Any = None
+        self,
+        normalized_shape: Any,
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.normalized_shape = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (int(normalized_shape),)
+        self.normalized_shape = (
+            tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (int(normalized_shape),)
+        )
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         make = {"device": device, "dtype": dtype}
-        self.register_parameter("weight", Parameter(creation.empty(*self.normalized_shape, **make)) if elementwise_affine else None)
-        self.register_parameter("bias", Parameter(creation.empty(*self.normalized_shape, **make)) if elementwise_affine and bias else None)
+        self.register_parameter(
+            "weight", Parameter(creation.empty(*self.normalized_shape, **make)) if elementwise_affine else None
+        )
+        self.register_parameter(
+            "bias", Parameter(creation.empty(*self.normalized_shape, **make)) if elementwise_affine and bias else None
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -58,13 +70,25 @@ class RMSNorm(Module):
     RMSNorm((4,), eps=None, elementwise_affine=True)
     """
 
-    def __init__(self, normalized_shape: Any, eps: float | None = None, elementwise_affine: bool = True, device: Any = None, dtype: Any = None) -> None:
+    def __init__(
+        self,
+        normalized_shape: Any,
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
-        self.normalized_shape = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (int(normalized_shape),)
+        self.normalized_shape = (
+            tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (int(normalized_shape),)
+        )
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         self.register_parameter(
-            "weight", Parameter(creation.empty(*self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None
+            "weight",
+            Parameter(creation.empty(*self.normalized_shape, device=device, dtype=dtype))
+            if elementwise_affine
+            else None,
         )
         self.reset_parameters()
 
@@ -89,14 +113,26 @@ class GroupNorm(Module):
     """
 
     def __init__(
-        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, device: Any = None, dtype: Any = None, *, bias: bool = True
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         if num_channels % num_groups:
             raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
-        self.register_parameter("weight", Parameter(creation.empty(num_channels, device=device, dtype=dtype)) if affine else None)
-        self.register_parameter("bias", Parameter(creation.empty(num_channels, device=device, dtype=dtype)) if affine and bias else None)
+        self.register_parameter(
+            "weight", Parameter(creation.empty(num_channels, device=device, dtype=dtype)) if affine else None
+        )
+        self.register_parameter(
+            "bias", Parameter(creation.empty(num_channels, device=device, dtype=dtype)) if affine and bias else None
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -120,7 +156,15 @@ class Statistics(Module):
     _version = 2  # since version 2 the batches are counted
 
     def __init__(
-        self, num_features: int, eps: float, momentum: float | None, affine: bool, track_running_stats: bool, device: Any, dtype: Any, bias: bool
+        self,
+        num_features: int,
+        eps: float,
+        momentum: float | None,
+        affine: bool,
+        track_running_stats: bool,
+        device: Any,
+        dtype: Any,
+        bias: bool,
     ) -> None:
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
@@ -252,7 +296,9 @@ class InstanceNorm(Statistics):
         x = input.unsqueeze(0) if unbatched else input
         by_input = self.training or not self.track_running_stats
         momentum = 0.0 if self.momentum is None else self.momentum
-        result = F.instance_norm(x, self.running_mean, self.running_var, self.weight, self.bias, by_input, momentum, self.eps)
+        result = F.instance_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, by_input, momentum, self.eps
+        )
         return result.squeeze(0) if unbatched else result
 
 

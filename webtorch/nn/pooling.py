@@ -20,7 +20,13 @@ class MaxPool(Module):
     function: Any = None
 
     def __init__(
-        self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, return_indices: bool = False, ceil_mode: bool = False
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
     ) -> None:
         super().__init__()
         self.kernel_size = kernel_size
@@ -31,7 +37,9 @@ class MaxPool(Module):
         self.ceil_mode = ceil_mode
 
     def forward(self, input: Tensor) -> Any:
-        return type(self).function(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices)
+        return type(self).function(
+            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
+        )
 
     def extra_repr(self) -> str:
         return (
@@ -66,9 +74,21 @@ class MaxPool3d(MaxPool):
 class AvgPool1d(Module):
     """The mean of each window of (n, c, l)."""
 
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True) -> None:
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
         super().__init__()
-        self.kernel_size, self.padding, self.ceil_mode, self.count_include_pad = kernel_size, padding, ceil_mode, count_include_pad
+        self.kernel_size, self.padding, self.ceil_mode, self.count_include_pad = (
+            kernel_size,
+            padding,
+            ceil_mode,
+            count_include_pad,
+        )
         self.stride = stride if stride is not None else kernel_size
 
     def forward(self, input: Tensor) -> Tensor:
@@ -98,13 +118,24 @@ class AvgPool2d(Module):
         divisor_override: int | None = None,
     ) -> None:
         super().__init__()
-        self.kernel_size, self.padding, self.ceil_mode, self.count_include_pad = kernel_size, padding, ceil_mode, count_include_pad
+        self.kernel_size, self.padding, self.ceil_mode, self.count_include_pad = (
+            kernel_size,
+            padding,
+            ceil_mode,
+            count_include_pad,
+        )
         self.stride = stride if stride is not None else kernel_size
         self.divisor_override = divisor_override
 
     def forward(self, input: Tensor) -> Tensor:
         return type(self).function(
-            input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad, self.divisor_override
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
+            self.divisor_override,
         )
 
     def extra_repr(self) -> str:

@@ -18,7 +18,9 @@ def gradients_of(parameters: Any) -> list[Tensor]:
     return [parameter.grad for parameter in many if parameter.grad is not None]
 
 
-def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: Any = None) -> Tensor:
+def get_total_norm(
+    tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: Any = None
+) -> Tensor:
     """The norm of all tensors as if they were one vector, as a 0-d tensor."""
     many = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     if not many:
@@ -34,7 +36,9 @@ def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: boo
     return total
 
 
-def clip_grad_norm_(parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: Any = None) -> Tensor:
+def clip_grad_norm_(
+    parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: Any = None
+) -> Tensor:
     """Scale the gradients, in place, so that their norm as one vector is at most `max_norm`; returns the norm before.
 
     Nothing is read back from a GPU unless `error_if_nonfinite` is true.

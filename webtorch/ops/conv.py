@@ -33,9 +33,26 @@ class Convolution(Op):
     inlines = False
 
     def __call__(
-        self, x: Tensor, w: Tensor, groups: int, low: tuple, spread: tuple, room: tuple, stride: tuple, dilation: tuple, joined: bool = False
+        self,
+        x: Tensor,
+        w: Tensor,
+        groups: int,
+        low: tuple,
+        spread: tuple,
+        room: tuple,
+        stride: tuple,
+        dilation: tuple,
+        joined: bool = False,
     ) -> Tensor:
-        attributes = {"groups": groups, "low": low, "spread": spread, "room": room, "stride": stride, "dilation": dilation, "joined": joined}
+        attributes: dict[str, Any] = {
+            "groups": groups,
+            "low": low,
+            "spread": spread,
+            "room": room,
+            "stride": stride,
+            "dilation": dilation,
+            "joined": joined,
+        }
         with grad_mode.no_grad():
             result = correlate(x.detach(), w.detach(), **attributes)
         result = result._view(result._shape, result._strides, result._offset)  # a result, not a view of one
@@ -51,10 +68,14 @@ class Convolution(Op):
 
 def window_shape(shape: tuple, low: tuple, size: tuple, room: tuple, stride: tuple, dilation: tuple) -> tuple:
     """How many windows fit, per dimension."""
-    return tuple(max(0, (r - d * (k - 1) - 1) // s + 1) for k, r, s, d in zip(size, room, stride, dilation, strict=True))
+    return tuple(
+        max(0, (r - d * (k - 1) - 1) // s + 1) for k, r, s, d in zip(size, room, stride, dilation, strict=True)
+    )
 
 
-def windows(x: Tensor, low: tuple, spread: tuple, room: tuple, size: tuple, stride: tuple, dilation: tuple, value: Any) -> Tensor:
+def windows(
+    x: Tensor, low: tuple, spread: tuple, room: tuple, size: tuple, stride: tuple, dilation: tuple, value: Any
+) -> Tensor:
     """All windows over the last dimensions of `x`, padded and spread out: a view of shape (*rest, *positions, *size)."""
     count = len(low)
     rest = x._shape[: x.ndim - count]
@@ -70,7 +91,15 @@ def windows(x: Tensor, low: tuple, spread: tuple, room: tuple, size: tuple, stri
 
 
 def correlate(
-    x: Tensor, w: Tensor, groups: int, low: tuple, spread: tuple, room: tuple, stride: tuple, dilation: tuple, joined: bool
+    x: Tensor,
+    w: Tensor,
+    groups: int,
+    low: tuple,
+    spread: tuple,
+    room: tuple,
+    stride: tuple,
+    dilation: tuple,
+    joined: bool,
 ) -> Tensor:
     """The convolution's value, as a contraction of views."""
     from ..creation import zeros
@@ -83,7 +112,10 @@ def correlate(
         return zeros((images, groups * outputs, *positions), dtype=x.dtype, device=device)
     view = windows(x, low, spread, room, size, stride, dilation, 0.0)  # (n, groups * c, *positions, *size)
     view = view.reshape((images, groups, inputs, *positions, *size))
-    over, within = tuple(range(3, 3 + count)), tuple(range(3 + count, 3 + 2 * count))  # dimensions of positions and of size
+    over, within = (
+        tuple(range(3, 3 + count)),
+        tuple(range(3 + count, 3 + 2 * count)),
+    )  # dimensions of positions and of size
     w = w.reshape((groups, outputs, inputs, *size))
     if not joined:
         if device.type == "cpu":
@@ -94,7 +126,9 @@ def correlate(
         return result.reshape((images, groups * outputs, *positions))
     parts = 1 if device.type == "cpu" else share_out(inputs, numel(size))
     view = view.reshape((images, groups, parts, inputs // parts, *positions, *size))
-    view = view.permute((2, 1, 3, *(d + 1 for d in within), 0, *(d + 1 for d in over)))  # (parts, groups, c, *size, n, *positions)
+    view = view.permute(
+        (2, 1, 3, *(d + 1 for d in within), 0, *(d + 1 for d in over))
+    )  # (parts, groups, c, *size, n, *positions)
     w = w.reshape((groups, outputs, parts, inputs // parts, *size))
     w = w.permute((2, 0, 1, 3, *range(4, 4 + count)))  # (parts, groups, o, c, *size)
     result = contract(w, view, (2, 1, 1 + count, 1 + count))  # (parts, groups, o, n, *positions)
@@ -119,14 +153,18 @@ def swapped(w: Tensor, groups: int) -> Tensor:
     if groups == 1:
         return w.transpose(0, 1)
     outputs, inputs = w._shape[0] // groups, w._shape[1]
-    return w.reshape((groups, outputs, *w._shape[1:])).transpose(1, 2).reshape((groups * inputs, outputs, *w._shape[2:]))
+    return (
+        w.reshape((groups, outputs, *w._shape[1:])).transpose(1, 2).reshape((groups * inputs, outputs, *w._shape[2:]))
+    )
 
 
 def gradient_x(g, y, x_shape, groups, low, spread, room, stride, dilation):
     """Each output gradient goes back to what its window read: the windows of the spread-out gradient, weights reversed."""
     size = y._shape[2:]
     back = tuple(d * (k - 1) - start for d, k, start in zip(dilation, size, low, strict=True))
-    needed = tuple((n - 1) * t + d * (k - 1) + 1 for n, t, d, k in zip(x_shape[2:], spread, dilation, size, strict=True))
+    needed = tuple(
+        (n - 1) * t + d * (k - 1) + 1 for n, t, d, k in zip(x_shape[2:], spread, dilation, size, strict=True)
+    )
     return convolution(g, swapped(y, groups), groups, back, stride, needed, spread, dilation)
 
 
@@ -139,8 +177,12 @@ def gradient_w(g, x, y_shape, groups, low, spread, stride, dilation):
     else:
         inputs = y_shape[1]
         order = (2, 1, 0, *range(3, x.ndim + 1))
-        images = x.reshape((x._shape[0], groups, inputs, *x._shape[2:])).permute(order).reshape((inputs, -1, *x._shape[2:]))
-    return convolution(images, g.transpose(0, 1), groups, low, spread, needed, dilation, stride, joined=True).transpose(0, 1)
+        images = (
+            x.reshape((x._shape[0], groups, inputs, *x._shape[2:])).permute(order).reshape((inputs, -1, *x._shape[2:]))
+        )
+    return convolution(images, g.transpose(0, 1), groups, low, spread, needed, dilation, stride, joined=True).transpose(
+        0, 1
+    )
 
 
 convolution = Convolution("_convolution", vjp=(gradient_x, gradient_w), public=False, grad_name="Convolution")
@@ -161,7 +203,9 @@ def as_sizes(value: Any, count: int, what: str, call: str) -> tuple[int, ...]:
     return sizes
 
 
-def check_inputs(call: str, x: Tensor, w: Tensor, bias: Any, count: int, groups: int, transposed: bool) -> tuple[Tensor, bool]:
+def check_inputs(
+    call: str, x: Tensor, w: Tensor, bias: Any, count: int, groups: int, transposed: bool
+) -> tuple[Tensor, bool]:
     """The input with a batch dimension, and whether that was added."""
     if x.ndim not in (count + 1, count + 2):
         raise ShapeError(
@@ -186,7 +230,9 @@ def check_inputs(call: str, x: Tensor, w: Tensor, bias: Any, count: int, groups:
         )
     outputs = w._shape[1] * groups if transposed else w._shape[0]
     if w._shape[0] % groups:
-        raise ShapeError(f"{call}: weight of size {list(w._shape)} cannot be split into groups={groups}: dimension 0 is not divisible")
+        raise ShapeError(
+            f"{call}: weight of size {list(w._shape)} cannot be split into groups={groups}: dimension 0 is not divisible"
+        )
     if bias is not None and tuple(bias._shape) != (outputs,):
         raise ShapeError(
             f"Given weight of size {list(w._shape)}, expected bias to be 1-dimensional with {outputs} elements, but got bias of size "
@@ -196,7 +242,9 @@ def check_inputs(call: str, x: Tensor, w: Tensor, bias: Any, count: int, groups:
     return x, unbatched
 
 
-def convolve(call: str, count: int, x: Tensor, w: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Tensor:
+def convolve(
+    call: str, count: int, x: Tensor, w: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Tensor:
     """Convolution of `count` dimensions, as torch.nn.functional.conv1d to conv3d define it."""
     for value in (x, w):
         if not isinstance(value, Tensor):
@@ -204,7 +252,9 @@ def convolve(call: str, count: int, x: Tensor, w: Tensor, bias: Any, stride: Any
     x, unbatched = check_inputs(call, x, w, bias, count, groups, transposed=False)
     stride, dilation = as_sizes(stride, count, "stride", call), as_sizes(dilation, count, "dilation", call)
     if any(value <= 0 for value in (*stride, *dilation)):
-        raise ShapeError(f"{call}: non-positive stride or dilation is not supported (stride {stride}, dilation {dilation})")
+        raise ShapeError(
+            f"{call}: non-positive stride or dilation is not supported (stride {stride}, dilation {dilation})"
+        )
     size, shape = w._shape[2:], x._shape[2:]
     reach = tuple(d * (k - 1) for d, k in zip(dilation, size, strict=True))
     if isinstance(padding, str):
@@ -230,18 +280,36 @@ def convolve(call: str, count: int, x: Tensor, w: Tensor, bias: Any, stride: Any
 
 
 def convolve_transposed(
-    call: str, count: int, x: Tensor, w: Tensor, bias: Any, stride: Any, padding: Any, output_padding: Any, groups: int, dilation: Any
+    call: str,
+    count: int,
+    x: Tensor,
+    w: Tensor,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: int,
+    dilation: Any,
 ) -> Tensor:
     """The gradient of a convolution with respect to its input, as an operation of its own; `w` is (in, out / groups, ...)."""
     x, unbatched = check_inputs(call, x, w, bias, count, groups, transposed=True)
     stride, dilation = as_sizes(stride, count, "stride", call), as_sizes(dilation, count, "dilation", call)
     padding, extra = as_sizes(padding, count, "padding", call), as_sizes(output_padding, count, "output_padding", call)
     if any(value >= max(s, d) for value, s, d in zip(extra, stride, dilation, strict=True)):
-        raise ShapeError(f"{call}: output padding must be smaller than either stride or dilation, but got output_padding={extra}, stride={stride}, dilation={dilation}")
+        raise ShapeError(
+            f"{call}: output padding must be smaller than either stride or dilation, but got "
+            f"output_padding={extra}, stride={stride}, dilation={dilation}"
+        )
     reach = tuple(d * (k - 1) for d, k in zip(dilation, w._shape[2:], strict=True))
-    out = tuple((n - 1) * s - 2 * p + r + e + 1 for n, s, p, r, e in zip(x._shape[2:], stride, padding, reach, extra, strict=True))
+    out = tuple(
+        (n - 1) * s - 2 * p + r + e + 1
+        for n, s, p, r, e in zip(x._shape[2:], stride, padding, reach, extra, strict=True)
+    )
     if any(value <= 0 for value in out):
-        raise ShapeError(f"{call}: Given input size per channel: {list(x._shape[2:])}. Calculated output size per channel: {list(out)}. Output size is too small")
+        raise ShapeError(
+            f"{call}: Given input size per channel: {list(x._shape[2:])}. Calculated output size per channel: "
+            f"{list(out)}. Output size is too small"
+        )
     low = tuple(r - p for r, p in zip(reach, padding, strict=True))
     room = tuple(n + r for n, r in zip(out, reach, strict=True))
     result = convolution(x, swapped(w, groups), groups, low, stride, room, (1,) * count, dilation)

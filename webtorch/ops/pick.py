@@ -13,8 +13,9 @@ from .gather import take
 class Pick(Op):
     """out[..., ...] = x[..., index[..., ...], ...], the index taking the place of dimension `dim`.
 
-    The index lies inside: whoever made it has checked that. Like `gather` along `dim`, but no two elements of the result come from one place of the input, so the gradient needs
-    no scattered additions: every element asks whether it was the one that was read.
+    The index lies inside: whoever made it has checked that. Like `gather` along `dim`, but no two elements of the result
+    come from one place of the input, so the gradient needs no scattered additions: every element asks whether it was the
+    one that was read.
     """
 
     batches = True

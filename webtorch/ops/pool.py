@@ -23,8 +23,13 @@ class WindowOp(Op):
 
     batches = True
     inlines = False
+    reduction: Any = None  # the row that folds a window
+    fold: Any = None  # the same for numpy
+    outside: Any = None  # what stands outside the input, by dtype
 
-    def __call__(self, x: Tensor, low: tuple, spread: tuple, room: tuple, size: tuple, stride: tuple, dilation: tuple) -> Tensor:
+    def __call__(
+        self, x: Tensor, low: tuple, spread: tuple, room: tuple, size: tuple, stride: tuple, dilation: tuple
+    ) -> Tensor:
         attributes = {"low": low, "spread": spread, "room": room, "size": size, "stride": stride, "dilation": dilation}
         count = len(low)
         rest = x._shape[: x.ndim - count]
@@ -32,9 +37,10 @@ class WindowOp(Op):
         with grad_mode.no_grad():
             source = x.detach()
             if x.device.type == "cpu" or not numel(shape):
-                result = from_node(graph.record(self, (padded(source, self.filling(x.dtype), **attributes)._operand(),), attributes, shape, x.dtype, x.device))
+                operand = padded(source, self.outside(x.dtype), **attributes)._operand()
+                result = from_node(graph.record(self, (operand,), attributes, shape, x.dtype, x.device))
             else:
-                view = windows(source, low, spread, room, size, stride, dilation, self.filling(x.dtype))
+                view = windows(source, low, spread, room, size, stride, dilation, self.outside(x.dtype))
                 result = self.reduction.reduce(view, tuple(range(x.ndim, x.ndim + count)), False, x.dtype)
                 result = result._view(result._shape, result._strides, result._offset)
         if tracks(x):
@@ -56,23 +62,25 @@ class WindowOp(Op):
 class WindowMaximum(WindowOp):
     reduction = amax
     fold = staticmethod(np.maximum)
-
-    def filling(self, dtype: Any) -> Any:
-        return lowest(dtype)
+    outside = staticmethod(lowest)
 
 
 class WindowSum(WindowOp):
     reduction = sum_
     fold = staticmethod(np.add)
-
-    def filling(self, dtype: Any) -> Any:
-        return 0
+    outside = staticmethod(lambda dtype: 0)
 
 
 def at_position(shape: tuple, position: tuple, stride: tuple, dilation: tuple) -> tuple:
     """The index that reads the element `position` of every window of a padded array."""
     count = shape[len(shape) - len(position) :]
-    return (..., *(slice(k * d, k * d + (n - 1) * s + 1, s) for k, d, n, s in zip(position, dilation, count, stride, strict=True)))
+    return (
+        ...,
+        *(
+            slice(k * d, k * d + (n - 1) * s + 1, s)
+            for k, d, n, s in zip(position, dilation, count, stride, strict=True)
+        ),
+    )
 
 
 def padded(x: Tensor, value: Any, low: tuple, spread: tuple, room: tuple, **rest: Any) -> Tensor:
@@ -82,7 +90,9 @@ def padded(x: Tensor, value: Any, low: tuple, spread: tuple, room: tuple, **rest
     return pad(x, (*(0,) * outer, *low), (*(1,) * outer, *spread), (*x._shape[:outer], *room), value)
 
 
-def first_maximum(x: Tensor, out: Tensor, low: tuple, room: tuple, size: tuple, stride: tuple, dilation: tuple) -> Tensor:
+def first_maximum(
+    x: Tensor, out: Tensor, low: tuple, room: tuple, size: tuple, stride: tuple, dilation: tuple
+) -> Tensor:
     """Where in its window (row-major) the maximum `out` is first found, as int32; NaN is found like any maximum."""
     with grad_mode.no_grad():
         x, out = x.detach(), out.detach()

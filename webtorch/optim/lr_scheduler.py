@@ -34,7 +34,9 @@ class LRScheduler:
             if last_epoch == -1:
                 group.setdefault("initial_lr", group["lr"])
             elif "initial_lr" not in group:
-                raise KeyError(f"param 'initial_lr' is not specified in param_groups[{number}] when resuming an optimizer")
+                raise KeyError(
+                    f"param 'initial_lr' is not specified in param_groups[{number}] when resuming an optimizer"
+                )
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
         self.last_epoch = last_epoch
         self._step_count = 0
@@ -67,7 +69,9 @@ class LRScheduler:
 
     def state_dict(self) -> dict[str, Any]:
         """All that the schedule needs to go on later; functions are not saved."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("optimizer", "lr_lambdas", "anneal")}
+        return {
+            name: value for name, value in self.__dict__.items() if name not in ("optimizer", "lr_lambdas", "anneal")
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a state dict."""
@@ -88,7 +92,7 @@ class LambdaLR(LRScheduler):
     def __init__(self, optimizer: Optimizer, lr_lambda: Callable | Sequence[Callable], last_epoch: int = -1) -> None:
         check_optimizer(optimizer)
         groups = len(optimizer.param_groups)
-        self.lr_lambdas = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * groups
+        self.lr_lambdas: list[Any] = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * groups
         if len(self.lr_lambdas) != groups:
             raise ValueError(f"Expected {groups} lr_lambdas, but got {len(self.lr_lambdas)}")
         super().__init__(optimizer, last_epoch)
@@ -134,7 +138,9 @@ class StepLR(LRScheduler):
 class MultiStepLR(LRScheduler):
     """The rate times `gamma` at each of the steps in `milestones`."""
 
-    def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1) -> None:
+    def __init__(
+        self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
+    ) -> None:
         self.milestones = Counter(milestones)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
@@ -150,7 +156,9 @@ class MultiStepLR(LRScheduler):
 class ConstantLR(LRScheduler):
     """The rate times `factor` for the first `total_iters` steps."""
 
-    def __init__(self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1) -> None:
+    def __init__(
+        self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1
+    ) -> None:
         if not 0 <= factor <= 1.0:
             raise ValueError("Constant multiplicative factor expected to be between 0 and 1.")
         self.factor, self.total_iters = factor, total_iters
@@ -166,7 +174,12 @@ class LinearLR(LRScheduler):
     """The initial rate times a factor that goes from `start_factor` to `end_factor` in `total_iters` steps."""
 
     def __init__(
-        self, optimizer: Optimizer, start_factor: float = 1.0 / 3, end_factor: float = 1.0, total_iters: int = 5, last_epoch: int = -1
+        self,
+        optimizer: Optimizer,
+        start_factor: float = 1.0 / 3,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+        last_epoch: int = -1,
     ) -> None:
         if not 0 < start_factor <= 1.0:
             raise ValueError("Starting multiplicative factor expected to be greater than 0 and less or equal to 1.")
@@ -181,7 +194,10 @@ class LinearLR(LRScheduler):
         if self.last_epoch > self.total_iters:
             return self.rates()
         change = self.end_factor - self.start_factor
-        return [rate * (1.0 + change / (self.total_iters * self.start_factor + (self.last_epoch - 1) * change)) for rate in self.rates()]
+        return [
+            rate * (1.0 + change / (self.total_iters * self.start_factor + (self.last_epoch - 1) * change))
+            for rate in self.rates()
+        ]
 
 
 class ExponentialLR(LRScheduler):
@@ -235,21 +251,25 @@ class CosineAnnealingLR(LRScheduler):
             return self._get_closed_form_lr()
         if (step - 1 - period) % (2 * period) == 0:  # from the lowest rate no factor leads up again
             return [
-                rate + (base - low) * (1 - math.cos(math.pi / period)) / 2 for rate, base in zip(self.rates(), self.base_lrs, strict=True)
+                rate + (base - low) * (1 - math.cos(math.pi / period)) / 2
+                for rate, base in zip(self.rates(), self.base_lrs, strict=True)
             ]
         factor = (1 + math.cos(math.pi * step / period)) / (1 + math.cos(math.pi * (step - 1) / period))
         return [factor * (rate - low) + low for rate in self.rates()]
 
     def _get_closed_form_lr(self) -> list[float]:
         return [
-            self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2 for base in self.base_lrs
+            self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
+            for base in self.base_lrs
         ]
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
     """Half a cosine from the initial rate to `eta_min`, again and again, each `T_mult` times as long as the one before."""
 
-    def __init__(self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1) -> None:  # noqa: N803
+    def __init__(
+        self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
+    ) -> None:  # noqa: N803
         if T_0 <= 0 or not isinstance(T_0, int):
             raise ValueError(f"Expected positive integer T_0, but got {T_0}")
         if T_mult < 1 or not isinstance(T_mult, int):
@@ -265,7 +285,10 @@ class CosineAnnealingWarmRestarts(LRScheduler):
             while place >= period:
                 place -= period
                 period *= self.T_mult
-        return [self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * place / period)) / 2 for base in self.base_lrs]
+        return [
+            self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * place / period)) / 2
+            for base in self.base_lrs
+        ]
 
 
 class OneCycleLR(LRScheduler):
@@ -323,7 +346,10 @@ class OneCycleLR(LRScheduler):
         if cycle_momentum:
             if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
                 raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
-            lows, highs = per_group(base_momentum, count, "base_momentum"), per_group(max_momentum, count, "max_momentum")
+            lows, highs = (
+                per_group(base_momentum, count, "base_momentum"),
+                per_group(max_momentum, count, "max_momentum"),
+            )
             if last_epoch == -1:
                 for group, low, high in zip(optimizer.param_groups, lows, highs, strict=True):
                     set_momentum(group, high)
@@ -367,7 +393,9 @@ def per_group(value: Any, count: int, name: str) -> list[float]:
     if not isinstance(value, (list, tuple)):
         return [value] * count
     if len(value) != count:
-        raise ValueError(f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, param_groups has {count}.")
+        raise ValueError(
+            f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, param_groups has {count}."
+        )
     return list(value)
 
 
@@ -452,7 +480,9 @@ class ReduceLROnPlateau(LRScheduler):
 class SequentialLR(LRScheduler):
     """Schedules one after the other: the next takes over at each of `milestones`."""
 
-    def __init__(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int], last_epoch: int = -1) -> None:
+    def __init__(
+        self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int], last_epoch: int = -1
+    ) -> None:
         check_optimizer(optimizer)
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
@@ -484,7 +514,11 @@ class SequentialLR(LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """The schedules' states and the position."""
-        return {"last_epoch": self.last_epoch, "_milestones": self._milestones, "_schedulers": [s.state_dict() for s in self._schedulers]}
+        return {
+            "last_epoch": self.last_epoch,
+            "_milestones": self._milestones,
+            "_schedulers": [s.state_dict() for s in self._schedulers],
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a state dict."""

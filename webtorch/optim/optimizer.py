@@ -36,7 +36,9 @@ class Optimizer:
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
-            raise TypeError(f"params argument given to the optimizer should be an iterable of Tensors or dicts, but got {type(params).__name__}")
+            raise TypeError(
+                f"params argument given to the optimizer should be an iterable of Tensors or dicts, but got {type(params).__name__}"
+            )
         self.defaults = defaults
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
@@ -78,7 +80,9 @@ class Optimizer:
             group["params"] = [parameter for _, parameter in group["params"]]
         for parameter in group["params"]:
             if not isinstance(parameter, Tensor):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(parameter).__name__}")
+                raise TypeError(
+                    f"optimizer can only optimize Tensors, but one of the params is {type(parameter).__name__}"
+                )
             if not parameter.is_leaf:
                 raise ValueError("can't optimize a non-leaf Tensor")
         for name, default in self.defaults.items():
@@ -114,7 +118,9 @@ class Optimizer:
                 for parameter in group["params"]:
                     if parameter.grad is not None:
                         gradient = parameter.grad.detach()
-                        self.update(parameter, -gradient if group.get("maximize") else gradient, self.state[parameter], group)
+                        self.update(
+                            parameter, -gradient if group.get("maximize") else gradient, self.state[parameter], group
+                        )
         self.realize()
         return loss
 
@@ -162,7 +168,9 @@ class Optimizer:
             packed = {name: value for name, value in group.items() if name != "params"}
             packed["params"] = [numbers[id(parameter)] for parameter in group["params"]]
             groups.append(packed)
-        state = {numbers[id(key)] if isinstance(key, Tensor) else key: value for key, value in self.state.items() if value}
+        state = {
+            numbers[id(key)] if isinstance(key, Tensor) else key: value for key, value in self.state.items() if value
+        }
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -172,8 +180,10 @@ class Optimizer:
         if len(groups) != len(self.param_groups):
             raise ValueError("loaded state dict has a different number of parameter groups")
         if any(len(new["params"]) != len(old["params"]) for new, old in zip(groups, self.param_groups, strict=True)):
-            raise ValueError("loaded state dict contains a parameter group that doesn't match the size of optimizer's group")
-        parameters = {}
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
+            )
+        parameters: dict[Any, Tensor] = {}
         for new, old in zip(groups, self.param_groups, strict=True):
             parameters.update(zip(new["params"], old["params"], strict=True))
         state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
@@ -203,7 +213,11 @@ class Optimizer:
 def placed(value: Any, name: str, parameter: Tensor) -> Any:
     """A copy of a state's entry where its parameter is; the count of steps stays a number on the cpu."""
     if hasattr(value, "detach") or isinstance(value, np.ndarray):
-        array = value.detach() if isinstance(value, Tensor) else creation.tensor(np.asarray(value.detach() if hasattr(value, "detach") else value), device="cpu")
+        array = (
+            value.detach()
+            if isinstance(value, Tensor)
+            else creation.tensor(np.asarray(value.detach() if hasattr(value, "detach") else value), device="cpu")
+        )
         with grad_mode.no_grad():
             if name == "step":
                 return array.to(device="cpu", dtype=dtypes.float32).clone()
