@@ -738,7 +738,7 @@ def functional_call(
     tie_weights: bool = True, strict: bool = False,
 ) -> Any:  # fmt: skip
     """Call a module with other tensors in the places of its parameters and buffers, named as in `named_parameters()`;
-    what is not named stays. The module is left as it was.
+    what is not named stays, and names that the module has not are ignored. The module is left as it was.
 
     With `tie_weights`, parameters that are one tensor in the module are replaced together; `strict` raises unless exactly
     all of them are named.
@@ -760,18 +760,18 @@ def functional_call(
         given = named
     places = tensor_places(module)
     unknown = sorted(set(given) - set(places))
-    if unknown:
-        raise KeyError(f"functional_call: {unknown} are no parameters or buffers of the module")
-    wanted = dict(given)
+    if unknown and strict:
+        raise RuntimeError(f"Error(s) in reparametrizing for {type(module).__name__}: Unexpected key(s): {', '.join(unknown)}.")
+    wanted = {name: value for name, value in given.items() if name in places}
     if tie_weights:
-        for name, value in given.items():
+        for name, value in list(wanted.items()):
             home, key = places[name]
             for other, (holder, other_key) in places.items():
                 if holder[other_key] is home[key] and home[key] is not None and other not in given:
                     wanted[other] = value
     if strict and set(wanted) != set(places):
         missing = sorted(set(places) - set(wanted))
-        raise RuntimeError(f"functional_call(strict=True): missing key(s): {', '.join(missing)}")
+        raise RuntimeError(f"Error(s) in reparametrizing for {type(module).__name__}: Missing key(s): {', '.join(missing)}.")
     if args is None:
         args = ()
     elif not isinstance(args, tuple):

@@ -734,7 +734,7 @@ def extreme(input: Tensor, dim: Any, keepdim: bool, reduction: Any, pairwise: st
     if not input._shape:
         return ValuesIndices(input.clone(), creation.zeros((), dtype=dtypes.int64, device=input.device))
     indices = argument(input, dim, True, reduction, call)
-    values = reduction(input.detach(), dim, True) if not input.requires_grad else input.gather(dim, indices)
+    values = reduction(input.detach(), dim, True) if not tracks(input) else input.gather(dim, indices)
     if not keepdim:
         values, indices = values.squeeze(dim), indices.squeeze(dim)
     return ValuesIndices(values, indices)
