@@ -135,13 +135,17 @@ class Contract(Op):
         self.factor(kernel, "a", a, (nb, nm, nk), ("batch", "m", "k"), tiled)
         self.factor(kernel, "b", b, (nb, nk, nn), ("batch", "k", "n"), tiled)
         store_block(kernel, group)
+        if not tiled:
+            # Large blocks read less but take a driver a second to compile: worth it for large products only.
+            height, quads = (8, 2) if batch * m * n * k >= 1 << 22 and m >= 8 and n >= 8 else (4, 1)
+            kernel.constants += (("TAIL", "true" if k % 4 else "false"), ("HEIGHT", height), ("QUADS", quads))
         if tiled:
             kernel.workgroup_size = 256
             kernel.workgroups = batch * -(-m // 64) * -(-n // 64)
             kernel.trips = -(-k // 16) * (1 + 4 + 16)
         else:
             kernel.workgroup_size = 64
-            kernel.workgroups = -(-(batch * -(-m // 8) * -(-n // 8)) // 64)
+            kernel.workgroups = -(-(batch * -(-m // height) * -(-n // (4 * quads))) // 64)
             kernel.trips = (k // 4 + 4) * 2 + k // 128 + 2
         return kernel
 
