@@ -70,7 +70,8 @@ def settings() -> dict[str, str]:
     """Environment of the test runs; what the caller has set stays."""
     cache = HERE / ".cache" / "mesa"
     cache.mkdir(parents=True, exist_ok=True)
-    wanted = {"WEBTORCH_REQUIRE_GPU": "1", "MESA_SHADER_CACHE_DIR": str(cache)}
+    # Two test processes share the cores: numpy's own threads would only get in each other's way.
+    wanted = {"WEBTORCH_REQUIRE_GPU": "1", "MESA_SHADER_CACHE_DIR": str(cache), "OPENBLAS_NUM_THREADS": "1"}
     return {name: os.environ.get(name, value) for name, value in wanted.items()}
 
 
