@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import OutOfMemoryError, ShaderCompileError, ShapeError  # noqa: F401 (re-exported for those who catch here)
+from .interrupts import held_back
 
 if TYPE_CHECKING:
     from .graph import Node
@@ -159,7 +160,8 @@ def realize(nodes: Iterable[Node]) -> None:
         groups = plan(nodes, limits)
         groups.reverse()
         while groups:  # a group is let go once it has run: a write takes over memory that nobody else holds
-            run(groups.pop(), device, limits)
+            with held_back():
+                run(groups.pop(), device, limits)
 
 
 _limits_cache: tuple = (None, None)
@@ -214,13 +216,9 @@ def read(node: Node) -> np.ndarray:
     from .backends import wgpu as backend
 
     with _lock:
-        checks, _checks[:] = list(_checks), []
-        realize([node, *(check for check, _ in checks)])
+        realize([node, *(check for check, _ in _checks)])
         device = backend.get_device()
-        for check, verdict in checks:
-            error = verdict(device.read(check.buffer, check.nbytes).view(check.dtype.numpy))
-            if error is not None:
-                raise error
+        raise_findings(device)
         return device.read(node.buffer, node.nbytes).view(node.dtype.numpy)
 
 
@@ -229,15 +227,24 @@ def synchronize() -> None:
     from .backends import wgpu as backend
 
     with _lock:
-        checks, _checks[:] = list(_checks), []
         realize_pending()
-        realize([check for check, _ in checks])
+        realize([check for check, _ in _checks])
         device = backend.get_device()
         device.sync()
-        for check, verdict in checks:
-            error = verdict(device.read(check.buffer, check.nbytes).view(check.dtype.numpy))
-            if error is not None:
-                raise error
+        raise_findings(device)
+
+
+def raise_findings(device) -> None:
+    """Raise what the first of the checks found that found anything; the others are then forgotten. Checks that could not
+    be looked at, because of an interrupt or for want of memory, are kept for the next read."""
+    while _checks:
+        check, verdict = _checks[0]
+        found = device.read(check.buffer, check.nbytes).view(check.dtype.numpy)
+        others, _checks[:] = _checks[1:], []  # the verdict may read, too
+        error = verdict(found)
+        if error is not None:
+            raise error
+        _checks[:0] = others
 
 
 def elapsed(start: float) -> str:

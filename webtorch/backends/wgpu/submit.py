@@ -22,6 +22,7 @@ from webtorch.backends.wgpu.buffers import Buffer, Memory
 from webtorch.backends.wgpu.pipelines import PARAMS_CLASSES, Layout, Pipeline
 from webtorch.backends.wgpu.timing import Timer
 from webtorch.errors import DeviceError, DeviceLostError, GPUTimeoutError
+from webtorch.interrupts import held_back
 
 RING_SIZE = 1 << 18
 """Bytes of parameters that one batch can hold; a batch that needs more is flushed earlier."""
@@ -419,8 +420,11 @@ class Submitter:
 
     def flush(self) -> None:
         """Submit the open batch, if anything is in it; does not wait."""
-        if self._encoder is None:
-            return
+        if self._encoder is not None:
+            with held_back():
+                self._flush()
+
+    def _flush(self) -> None:
         # After an interrupt (KeyboardInterrupt is no Exception) the next flush goes on where this one stopped.
         try:
             self._end_pass()
