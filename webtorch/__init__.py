@@ -68,6 +68,7 @@ from .grad_mode import (
     unsafe_preserve_version_counter,
 )
 from .indexing import *  # noqa: F403
+from .movement import *  # noqa: F403
 from .inplace_methods import FUNCTIONS as _WRITTEN
 from .ops import TABLE as _TABLE
 from .ops import activation as _activation
