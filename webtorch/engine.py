@@ -159,9 +159,10 @@ def realize(nodes: Iterable[Node]) -> None:
         limits = limits_of(device)
         groups = plan(nodes, limits)
         groups.reverse()
-        while groups:  # a group is let go once it has run: a write takes over memory that nobody else holds
-            with held_back():
+        with held_back() as held:
+            while groups:  # a group is let go once it has run: a write takes over memory that nobody else holds
                 run(groups.pop(), device, limits)
+                held.now()
 
 
 _limits_cache: tuple = (None, None)

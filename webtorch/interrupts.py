@@ -39,22 +39,30 @@ class held_back:
 
     __slots__ = ("_active",)
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> held_back:
         global _depth, _seen, _handler
         self._active = False
         if threading.get_ident() != threading.main_thread().ident:
-            return
+            return self
         if _depth == 0:
             handler = _get_handler(_SIGINT)
             if not callable(handler):  # ignored, the system's own, or set by another language
-                return
+                return self
             try:
                 _set_handler(_SIGINT, _note)
             except ValueError:  # an interpreter inside another one
-                return
+                return self
             _handler, _seen = handler, 0
         _depth += 1
         self._active = True
+        return self
+
+    def now(self) -> None:
+        """A place inside the outermost block where an interrupt does no harm: raises the one held back."""
+        global _seen
+        if _seen and self._active and _depth == 1:
+            _seen = 0
+            _handler(_SIGINT, sys._getframe(1))
 
     def __exit__(self, *exception: object) -> None:
         global _depth
