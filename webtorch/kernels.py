@@ -13,7 +13,8 @@ from . import engine
 from .codegen import NARROW, Kernel, Limits, render
 from .errors import ShapeError
 from .fuse import Group
-from .graph import Node
+from .graph import Node, Operand
+from .shapes import numel
 
 _pipelines: OrderedDict[tuple, Any] = OrderedDict()  # kernel key -> (pipeline, source)
 _pipelines_device: Any = None  # the device they were made on
@@ -26,8 +27,7 @@ def run(group: Group, device, limits: Limits) -> None:
     if device is not _pipelines_device:  # the first device, or a new one after a loss
         _pipelines.clear()
         _pipelines_device = device
-    for node in group.outputs:
-        check_size(node, device)
+    check_sizes(group, device)
     kernel = trace(group, limits)
     if kernel.trips > limits.loop_budget:
         raise AssertionError(
@@ -97,13 +97,22 @@ def store_block(kernel: Kernel, group: Group) -> None:
     block.returns = tuple((block.node(node, 0), node.dtype) for node in group.outputs)
 
 
-def check_size(node: Node, device) -> None:
+def check_sizes(group: Group, device) -> None:
+    """Raise where a result does not fit a buffer, or an element number does not fit the 32 bits in which kernels count."""
     limit = device.limits.max_buffer_size
-    if node.nbytes > limit:
-        raise ShapeError(
-            f"{node.op.name.strip('_')}: a result of shape {list(node.shape)} and dtype {node.dtype.name} needs {node.nbytes} bytes, "
-            f"more than the {limit} that this adapter allows in one buffer; split it, or use device='cpu'"
-        )
+    for node in group.outputs:
+        if node.nbytes > limit:
+            raise ShapeError(
+                f"{node.op.name.strip('_')}: a result of shape {list(node.shape)} and dtype {node.dtype.name} needs "
+                f"{node.nbytes} bytes, more than the {limit} that this adapter allows in one buffer; split it, or use device='cpu'"
+            )
+    if group.core is not None:
+        for argument in group.core.args:
+            if isinstance(argument, Operand) and numel(argument.shape) >= 1 << 32:
+                raise ShapeError(
+                    f"{group.core.op.name.strip('_')}: an input of shape {list(argument.shape)} has {numel(argument.shape)} "
+                    "elements; kernels count to 2**32. Split it, or use device='cpu'"
+                )
 
 
 def take_over(old: Node, new: Node, device):
