@@ -526,6 +526,7 @@ class grad_mode(_Scope):
         current: Any
         enable_grad: Any
         inference_mode: Any
+        is_grad_enabled: Any
         no_grad: Any
         recording: Any
         set_grad_enabled: Any
