@@ -7,6 +7,7 @@ This module holds public names only; it defines nothing. What computes something
 import importlib as _importlib
 
 from . import autograd, creation, dtypes, functional, indexing, operators, random
+from .arguments import name_arguments as _name_arguments
 from .creation import *  # noqa: F403
 from .devices import (
     Device,
@@ -52,6 +53,7 @@ from .errors import (
     ShapeError,
 )
 from .functional import *  # noqa: F403
+from .einsum import *  # noqa: F403
 from .autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .grad_mode import (
     enable_grad,
@@ -105,6 +107,8 @@ var_ = functional.var
 moveaxis = functional.movedim
 swapaxes = swapdims = _TABLE["transpose"]
 strided = "webtorch.strided"
+
+_name_arguments(globals(), [_name for _name in globals() if not _name.startswith("_")])
 
 _LAZY = ("backends", "debug", "devices", "doctor", "func", "nn", "optim", "profiler", "utils", "webgpu")
 _LAZY_NAMES = {

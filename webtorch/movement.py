@@ -503,7 +503,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     """The coordinates of all points of the grid over the given vectors, one tensor for each of them; views.
 
-    With `indexing="xy"` the first two dimensions are swapped. Without `indexing` PyTorch warns; here it is "ij".
+    With `indexing="xy"` the first vector varies along dimension 1, the second along 0. Without `indexing` PyTorch warns; here it is "ij".
 
     >>> import webtorch
     >>> webtorch.meshgrid(webtorch.tensor([1, 2]), webtorch.tensor([3, 4]), indexing="ij")
@@ -532,7 +532,6 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
         place = (1,) * position + sizes[position : position + 1] + (1,) * (count - position - 1)
         grids.append(vector.reshape(place).expand(sizes))
     if swap:
-        grids = [grid.transpose(0, 1) for grid in grids]
         grids[:2] = grids[1::-1]
     return tuple(grids)
 
