@@ -8,6 +8,7 @@ import importlib as _importlib
 
 from . import autograd, creation, dtypes, functional, indexing, operators, random
 from .arguments import name_arguments as _name_arguments
+from .arguments import name_arguments as _name_arguments
 from .creation import *  # noqa: F403
 from .devices import (
     Device,
@@ -107,6 +108,8 @@ var_ = functional.var
 moveaxis = functional.movedim
 swapaxes = swapdims = _TABLE["transpose"]
 strided = "webtorch.strided"
+
+_name_arguments(globals(), [_name for _name in globals() if not _name.startswith("_")])
 
 _name_arguments(globals(), [_name for _name in globals() if not _name.startswith("_")])
 

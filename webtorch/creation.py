@@ -285,6 +285,7 @@ def sizes_of(sizes: tuple, size: Any, call: str) -> tuple[int, ...]:
 
 
 def constant(shape: tuple[int, ...], value: Any, dtype: DType, device: Device) -> Tensor:
+    dtypes.scalar_dtype(value)  # raises for what is no number
     return fill(shape, dtype, device, value=value)
 
 
