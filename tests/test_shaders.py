@@ -10,7 +10,7 @@ import re
 
 import numpy as np
 import pytest
-from sampling import DTYPES, agree, missing_on_gpu, sample
+from sampling import DTYPES, agree, need, sample
 
 import webtorch
 from webtorch import debug, engine, prelude
@@ -51,6 +51,7 @@ def taken_for_a_gpu():
 @pytest.mark.gpu
 def test_every_kernel_file_runs():
     """A set of programs that needs every file in shaders/ that holds a kernel: each one compiles on this adapter."""
+    need("int64")  # as indices
 
     def work():
         x = on_gpu(random(70, 100))
@@ -141,6 +142,7 @@ def test_narrow_results_of_all_kinds_of_kernels(name, size):
 @pytest.mark.parametrize("name", NARROW)
 def test_narrow_writes_leave_their_neighbours(name):
     """Slices of every phase and step are overwritten; everything else stays as it was."""
+    need("int64")  # as indices
     dtype, generator = DTYPES[name], np.random.default_rng(0)
     array = sample(generator, (37,), dtype)
     patterns = [
@@ -200,6 +202,7 @@ SMALL = {
 @pytest.mark.parametrize("limits", SMALL)
 def test_small_limits_give_the_same_results(limits):
     """Tensors larger than a binding are bound in windows, kernels with too many buffers are cut, grids are folded."""
+    need("int64")  # as indices
     if limits == "small bindings":
         lower = {**SMALL[limits], "max_storage_buffers": min(32, get_device().limits.max_storage_buffers)}
         rows = 150 if lower["max_storage_buffers"] >= 16 else 60
@@ -282,6 +285,7 @@ def test_small_limits_hold():
 @pytest.mark.slow
 def test_more_workgroups_than_one_dimension_holds():
     """65,535 workgroups fit one dimension of a grid; these need more, one workgroup holding 64 invocations of 4 elements."""
+    need("int64")
     count = 65_536 * 256 + 1000
     device = get_device()
     with device.override_limits(max_workgroup_invocations=64):
@@ -306,8 +310,7 @@ def test_results_too_large_for_one_buffer_raise():
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", DTYPES)
 def test_every_dtype_survives_the_round_trip(name):
-    if missing_on_gpu(name):
-        pytest.skip(f"this adapter has no {name}")
+    need(name)
     for count in (1, 2, 3, 5, 255, 257, 1001):
         array = sample(np.random.default_rng(count), (count,), DTYPES[name])
         np.testing.assert_array_equal(on_gpu(array).numpy(), array)

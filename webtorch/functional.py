@@ -657,7 +657,7 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any
     tensor(2.)
     """
     input = floating(input, dtype, "nanmean")
-    return nansum(input, dim, keepdim) / sum(~input.isnan(), dim, keepdim)
+    return nansum(input, dim, keepdim) / sum(~input.isnan(), dim, keepdim, dtype=dtypes.int32)
 
 
 def position_of(input: Tensor, value: Tensor, dims: tuple[int, ...]) -> Tensor:

@@ -230,7 +230,7 @@ def product_gradient(g: Tensor, x: Tensor, dims: tuple, keepdim: bool) -> Tensor
     from .binary import where
 
     zero = x == 0
-    zeros = zero.sum(dims, keepdim=True)
+    zeros = zero.sum(dims, keepdim=True, dtype=dtypes.int32)
     safe = where(zero, 1.0, x)
     others = prod.reduce(safe, dims, True, x.dtype)
     single = (zeros == 1) & zero

@@ -135,7 +135,7 @@ def running_product_gradient(g: Tensor, x: Tensor, out: Tensor) -> Tensor:
     from .binary import where
 
     zero = x == 0
-    seen = zero.cumsum(-1)
+    seen = zero.cumsum(-1, dtype=dtypes.int32)
     safe = where(zero, 1.0, x)
     # Before a row's first zero, only terms that end before it count; at that zero, the terms up to the next one, with
     # the zero itself left out; after it every term holds a zero.
