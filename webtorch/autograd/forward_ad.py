@@ -90,7 +90,7 @@ def current_level(call: str) -> DualLevel:
     stack = _levels.get()
     if not stack:
         raise RuntimeError(
-            f"Trying to {call} but no dual level was entered: call it inside `with dual_level():`"
+            f"Trying to {call} but no level exists, make sure to enter_dual_level() first, or write `with dual_level():`"
         )
     return stack[-1]
 
