@@ -174,6 +174,32 @@ def test_gradients_of_a_linear_map():
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, w: F.conv2d(x, w, stride=2, padding=1),
+        lambda x, w: F.conv_transpose2d(x, w.transpose(0, 1), stride=2, padding=1),
+        lambda x, w: F.max_pool2d(x.square(), 3, 2, 1) * w.sum(),
+        lambda x, w: F.avg_pool2d(x.square(), 3, 2, 1) * w.sum(),
+        lambda x, w: F.linear(x.square(), w.reshape(9, 6, 4)[0, :, :].square()),
+        lambda x, w: F.cross_entropy(x * w.sum(), webtorch.zeros(2, 5, 4, dtype=webtorch.int64, device=x.device)),
+    ],
+    ids=["convolution", "transposed", "maximum", "average", "linear", "cross-entropy"],
+)
+def test_second_derivatives_on_webgpu(call):
+    rng = np.random.default_rng(3)
+    arrays = rng.standard_normal((2, 6, 5, 4)).astype(np.float32), rng.standard_normal((4, 6, 3, 3)).astype(np.float32)
+    found = []
+    for device in ("cpu", "webgpu"):
+        x, w = (webtorch.tensor(array, device=device, requires_grad=True) for array in arrays)
+        first = webtorch.autograd.grad(call(x, w).square().sum(), (x, w), create_graph=True)
+        second = webtorch.autograd.grad(sum(value.square().sum() for value in first), (x, w))
+        found.append([nn_cases.as_array(value) for value in (*first, *second)])
+    for expected, got in zip(*found, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-5 * abs(expected).max())
+
+
+@pytest.mark.gpu
 def test_convolution_gradients_that_are_shared_out_among_images():
     """More products per weight than one invocation adds up: the sum is split."""
     rng = np.random.default_rng(0)

@@ -6,9 +6,11 @@ from typing import Any
 
 from .. import creation, dtypes
 from ..errors import ShapeError
+from ..ops.binary import where
 from ..tensor import Tensor
 from . import functional as F
 from . import init
+from .functional.attention import attention_weights
 from .layers import Linear
 from .module import Module, Parameter
 
@@ -395,7 +397,7 @@ class MultiheadAttention(Module):
             k, v = appended(k, zero), appended(v, zero)
         mask = self.merged_mask(key_padding_mask, attn_mask, batch, length, key.shape[1], k.shape[1], q)
         heads = [x.reshape((batch, -1, self.num_heads, self.head_dim)).transpose(1, 2) for x in (q, k, v)]
-        weights = F.attention_weights(heads[0], heads[1], mask, False, None)
+        weights = attention_weights(heads[0], heads[1], mask, False, None)
         weights = F.dropout(weights, self.dropout, self.training)
         mixed = (weights @ heads[2]).transpose(1, 2).reshape((batch, length, width))
         output = self.out_proj(mixed)
@@ -449,7 +451,7 @@ class MultiheadAttention(Module):
 
 def additive(mask: Tensor, like: Tensor) -> Tensor:
     if mask.dtype is dtypes.bool_:
-        return F.where(mask, float("-inf"), creation.zeros((), dtype=like.dtype, device=like.device))
+        return where(mask, float("-inf"), creation.zeros((), dtype=like.dtype, device=like.device))
     return mask.to(like.dtype)
 
 

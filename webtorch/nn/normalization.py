@@ -8,6 +8,7 @@ from .. import creation, dtypes
 from ..tensor import Tensor
 from . import functional as F
 from . import init
+from .functional.normalisation import settle
 from .module import Module, Parameter
 
 __all__ = [
@@ -229,7 +230,7 @@ class BatchNorm(Statistics):
         self.check_input(input)
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats:
-            F.settle(self.num_batches_tracked)
+            settle(self.num_batches_tracked)
             self.num_batches_tracked.add_(1)
             if self.momentum is None:  # the plain average over all batches
                 momentum = 1.0 / float(self.num_batches_tracked.item())
