@@ -8,7 +8,7 @@ import numpy as np
 
 from ... import creation, dtypes, grad_mode
 from ...errors import ShapeError
-from ...ops.conv import as_sizes, convolve, convolve_transposed
+from ...ops.conv import as_sizes, convolve, convolve_transposed, windows
 from ...ops.pad import pad as pad_constant
 from ...ops.pool import first_maximum, window_maximum, window_sum
 from ...shapes import numel
@@ -185,8 +185,6 @@ def source_positions(mode: str, size: int, before: int, after: int) -> np.ndarra
 
 def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
     """Windows of (n, c, h, w) as columns: (n, c * kh * kw, number of windows)."""
-    from ..ops.conv import windows
-
     size, gap, low, step = (
         as_sizes(value, 2, name, "unfold")
         for value, name in (
