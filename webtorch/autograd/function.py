@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ class FunctionCtx:
     """What `forward` and `backward` of a Function share: saved tensors, marks, and any attribute one sets."""
 
     def __init__(self, node: FunctionNode) -> None:
-        self._node = node
+        self._node = weakref.ref(node)  # the node holds this object: a cycle would keep graphs until the collector comes
         self._to_save: tuple = ()
         self._to_save_forward: tuple = ()
         self._forward_values: tuple | None = None  # what `saved_tensors` gives while jvp runs
@@ -37,7 +38,12 @@ class FunctionCtx:
     @property
     def saved_tensors(self) -> tuple:
         """What `save_for_backward` kept; inside `jvp`, what `save_for_forward` kept."""
-        return self._node.unpack() if self._forward_values is None else self._forward_values
+        if self._forward_values is not None:
+            return self._forward_values
+        node = self._node()
+        if node is None:
+            raise RuntimeError("saved_tensors: the graph that this call belongs to is gone")
+        return node.unpack()
 
     def mark_dirty(self, *tensors: Tensor) -> None:
         """Say that forward changed these inputs in place (and returns them)."""
@@ -254,6 +260,7 @@ class Function:
                 else value
                 for position, value in enumerate(ctx._to_save)
             ]
+        ctx._to_save = ctx._to_save_forward = ctx._dirty = ctx._not_differentiable = ()
         if isinstance(output, (tuple, list)):
             return type(output)(outputs) if type(output) in (tuple, list) else tuple(outputs)
         return outputs[0]
