@@ -8,7 +8,6 @@ import importlib as _importlib
 
 from . import autograd, creation, dtypes, functional, indexing, operators, random
 from .arguments import name_arguments as _name_arguments
-from .arguments import name_arguments as _name_arguments
 from .creation import *  # noqa: F403
 from .devices import (
     Device,
@@ -54,6 +53,7 @@ from .errors import (
     ShapeError,
 )
 from .functional import *  # noqa: F403
+from .einops import *  # noqa: F403
 from .einsum import *  # noqa: F403
 from .autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .grad_mode import (
@@ -108,8 +108,6 @@ var_ = functional.var
 moveaxis = functional.movedim
 swapaxes = swapdims = _TABLE["transpose"]
 strided = "webtorch.strided"
-
-_name_arguments(globals(), [_name for _name in globals() if not _name.startswith("_")])
 
 _name_arguments(globals(), [_name for _name in globals() if not _name.startswith("_")])
 
