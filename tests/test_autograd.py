@@ -32,13 +32,32 @@ def flags(m):
     x, y = leaf(m, 1, 2), m.tensor([3.0, 4.0])
     z = x * y
     yield x.requires_grad, y.requires_grad, z.requires_grad, x.is_leaf, y.is_leaf, z.is_leaf
-    yield x.grad_fn is None, z.grad_fn is None, z.grad_fn.name(), (y * 2).requires_grad, z.detach().requires_grad, z.detach().is_leaf
-    yield (z > 1).requires_grad, z.argmax().requires_grad, z.long().requires_grad, z.sum().requires_grad, x.data.requires_grad
+    yield (
+        x.grad_fn is None,
+        z.grad_fn is None,
+        z.grad_fn.name(),
+        (y * 2).requires_grad,
+        z.detach().requires_grad,
+        z.detach().is_leaf,
+    )
+    yield (
+        (z > 1).requires_grad,
+        z.argmax().requires_grad,
+        z.long().requires_grad,
+        z.sum().requires_grad,
+        x.data.requires_grad,
+    )
     with m.no_grad():
         yield (x * 2).requires_grad, x.clone().requires_grad, x.requires_grad
-    yield m.ones(2, requires_grad=True).requires_grad, m.zeros_like(x).requires_grad, m.zeros_like(x, requires_grad=True).is_leaf
+    yield (
+        m.ones(2, requires_grad=True).requires_grad,
+        m.zeros_like(x).requires_grad,
+        m.zeros_like(x, requires_grad=True).is_leaf,
+    )
     yield error(RuntimeError, "only Tensors of floating point", lambda: m.tensor([1]).requires_grad_())
-    yield error(RuntimeError, "you can only change requires_grad flags of leaf variables", lambda: z.requires_grad_(False))
+    yield error(
+        RuntimeError, "you can only change requires_grad flags of leaf variables", lambda: z.requires_grad_(False)
+    )
     yield z.requires_grad_().requires_grad, y.requires_grad_().requires_grad, y.requires_grad_(False).requires_grad
 
 
@@ -123,7 +142,11 @@ def starting_gradients(m):
     yield error(RuntimeError, "grad can be implicitly created only for scalar outputs", lambda: y.backward())
     yield error(RuntimeError, "Mismatch in shape: grad_output[0] has a shape of", lambda: y.backward(m.ones(3)))
     yield error(TypeError, "gradients can be either Tensors or None, but got", lambda: m.autograd.backward([y], [1.0]))
-    yield error(RuntimeError, "element 0 of tensors does not require grad and does not have a grad_fn", lambda: m.ones(()).backward())
+    yield error(
+        RuntimeError,
+        "element 0 of tensors does not require grad and does not have a grad_fn",
+        lambda: m.ones(()).backward(),
+    )
     yield error(RuntimeError, "does not require grad", lambda: m.autograd.grad(m.ones(()), y))
 
 
@@ -205,7 +228,9 @@ def retained_gradients(m):
     yield y.grad, x.grad
     z.sum().backward()
     yield y.grad, x.grad
-    yield error(RuntimeError, "can't retain_grad on Tensor that has requires_grad=False", lambda: m.ones(1).retain_grad())
+    yield error(
+        RuntimeError, "can't retain_grad on Tensor that has requires_grad=False", lambda: m.ones(1).retain_grad()
+    )
     y = leaf(m, 1, 2) * 2
     y.retain_grad()
     y.mul_(3)
@@ -221,9 +246,14 @@ def unused_and_materialized(m):
     yield error(RuntimeError, message, lambda: m.autograd.grad(y, [x, w], retain_graph=True))
     yield m.autograd.grad(y, [x, w], retain_graph=True, allow_unused=True)
     yield m.autograd.grad(y, [w, x, z], retain_graph=True, materialize_grads=True)
-    yield error(ValueError, "Expected allow_unused to be True or not passed when materialize_grads=True", lambda: m.autograd.grad(
-        y, [x], allow_unused=False, materialize_grads=True))
-    yield error(RuntimeError, "One of the differentiated Tensors does not require grad", lambda: m.autograd.grad(y, [m.ones(2)]))
+    yield error(
+        ValueError,
+        "Expected allow_unused to be True or not passed when materialize_grads=True",
+        lambda: m.autograd.grad(y, [x], allow_unused=False, materialize_grads=True),
+    )
+    yield error(
+        RuntimeError, "One of the differentiated Tensors does not require grad", lambda: m.autograd.grad(y, [m.ones(2)])
+    )
     yield x.grad is None, w.grad is None
 
 
@@ -232,7 +262,11 @@ def gradients_of_inner_tensors(m):
     x = leaf(m, 1, 2)
     y = x * 3
     z = (y * y).sum()
-    yield m.autograd.grad(z, [y], retain_graph=True), m.autograd.grad(z, [x, y, z], retain_graph=True), m.autograd.grad(z, z)
+    yield (
+        m.autograd.grad(z, [y], retain_graph=True),
+        m.autograd.grad(z, [x, y, z], retain_graph=True),
+        m.autograd.grad(z, z),
+    )
     yield x.grad is None
 
 
@@ -266,7 +300,10 @@ def higher_derivatives(m):
     (second,) = m.autograd.grad(first.sum(), x, create_graph=True)
     (third,) = m.autograd.grad(second.sum(), x)
     yield first, second, third, first.requires_grad, third.requires_grad
-    x, w = m.tensor([[0.5, 1.0], [-1.0, 2.0]], requires_grad=True), m.tensor([[1.0, 2.0], [0.5, -1.0]], requires_grad=True)
+    x, w = (
+        m.tensor([[0.5, 1.0], [-1.0, 2.0]], requires_grad=True),
+        m.tensor([[1.0, 2.0], [0.5, -1.0]], requires_grad=True),
+    )
     y = ((x @ w).tanh() * x.sigmoid()).sum() + (x.softmax(1) * w.exp()).sum()
     gradients = m.autograd.grad(y, [x, w], create_graph=True)
     (gradients[0] ** 2).sum().add((gradients[1] * x).sum()).backward()
@@ -303,7 +340,11 @@ def hooks(m):
     x.grad = None
     y.sum().backward()
     yield len(seen), x.grad
-    yield error(RuntimeError, "cannot register a hook on a tensor that doesn't require gradient", lambda: m.ones(1).register_hook(print))
+    yield error(
+        RuntimeError,
+        "cannot register a hook on a tensor that doesn't require gradient",
+        lambda: m.ones(1).register_hook(print),
+    )
     x = leaf(m, 1, 2)
 
     def change(t):
@@ -403,8 +444,16 @@ def leaves_are_not_written_to(m):
         lambda: x.masked_fill_(x > 0, 0.0), lambda: x.__setitem__(m.tensor([0]), 1.0), lambda: x.__iadd__(1), lambda: x.fill_(0),
     ):  # fmt: skip
         yield error(RuntimeError, message, write)
-    yield error(RuntimeError, "a view of a leaf Variable that requires grad is being used in an in-place operation.", lambda: x[0].add_(1))
-    yield error(RuntimeError, "a view of a leaf Variable that requires grad is being used in an in-place operation.", lambda: x.view(-1).zero_())
+    yield error(
+        RuntimeError,
+        "a view of a leaf Variable that requires grad is being used in an in-place operation.",
+        lambda: x[0].add_(1),
+    )
+    yield error(
+        RuntimeError,
+        "a view of a leaf Variable that requires grad is being used in an in-place operation.",
+        lambda: x.view(-1).zero_(),
+    )
     with m.no_grad():
         x.add_(1)
         x[0] = 7.0
@@ -583,7 +632,11 @@ def detached_aliases(m):
     yield x.grad
     y = x.sigmoid()
     y.detach().zero_()
-    yield error(RuntimeError, "one of the variables needed for gradient computation has been modified by an inplace operation", lambda: y.sum().backward())
+    yield error(
+        RuntimeError,
+        "one of the variables needed for gradient computation has been modified by an inplace operation",
+        lambda: y.sum().backward(),
+    )
 
 
 @program
@@ -606,14 +659,20 @@ def inference_tensors(m):
         yield y.requires_grad, y.is_inference(), z
     yield x.is_inference(), y.is_inference(), (y + 1).is_inference(), y.clone().is_inference()
     yield error(RuntimeError, "Inference tensors do not track version counter.", lambda: y._version)
-    yield error(RuntimeError, "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.", lambda: z.requires_grad_())
+    yield error(
+        RuntimeError,
+        "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.",
+        lambda: z.requires_grad_(),
+    )
     yield error(RuntimeError, "Inference tensors cannot be saved for backward.", lambda: x * z)
     (x * z.clone()).sum().backward()
     yield x.grad
     w = leaf(m, 1, 2)
     (w + z).sum().backward()
     yield w.grad
-    yield error(RuntimeError, "Inplace update to inference tensor outside InferenceMode is not allowed.", lambda: z.add_(1))
+    yield error(
+        RuntimeError, "Inplace update to inference tensor outside InferenceMode is not allowed.", lambda: z.add_(1)
+    )
 
 
 @program
@@ -673,7 +732,11 @@ def functions_in_the_older_style(m):
     (first,) = m.autograd.grad((Scaled.apply(x, w, 2.0) ** 2).sum(), x, create_graph=True)
     first.sum().backward()
     yield first, w.grad
-    yield error(RuntimeError, "Trying to backward through the graph a second time", lambda: [y.sum().backward(), y.sum().backward()])
+    yield error(
+        RuntimeError,
+        "Trying to backward through the graph a second time",
+        lambda: [y.sum().backward(), y.sum().backward()],
+    )
 
 
 @program
@@ -785,8 +848,16 @@ def functions_that_fail(m):
             return x * 2
 
     x = leaf(m, 1, 2)
-    yield error(RuntimeError, "returned an incorrect number of gradients (expected 1, got 2)", lambda: Two.apply(x).sum().backward())
-    yield error(RuntimeError, "returned an invalid gradient at index 0 - got [5] but expected shape compatible with [2]", lambda: Wrong.apply(x).sum().backward())
+    yield error(
+        RuntimeError,
+        "returned an incorrect number of gradients (expected 1, got 2)",
+        lambda: Two.apply(x).sum().backward(),
+    )
+    yield error(
+        RuntimeError,
+        "returned an invalid gradient at index 0 - got [5] but expected shape compatible with [2]",
+        lambda: Wrong.apply(x).sum().backward(),
+    )
     yield error((RuntimeError, TypeError), "expected", lambda: Word.apply(x).sum().backward())
     yield error(NotImplementedError, "You must implement", lambda: Nothing.apply(x).sum().backward())
     (first,) = m.autograd.grad((Once.apply(x) * x).sum(), x, create_graph=True)
@@ -824,7 +895,9 @@ READS = {
     "clone": lambda m, t, o, n: t.contiguous().clone(),
     "exp": lambda m, t, o, n: (t * 0.1).exp().contiguous(),
     "indexed": lambda m, t, o, n: t[[0, -1]].contiguous() if t.ndim else (t * 3).contiguous(),
-    "windows": lambda m, t, o, n: (t.unfold(0, 2, 1) * 1).contiguous() if t.ndim and 2 <= t.shape[0] <= 4 and t.ndim < 4 else (t * 2).contiguous(),
+    "windows": lambda m, t, o, n: (
+        (t.unfold(0, 2, 1) * 1).contiguous() if t.ndim and 2 <= t.shape[0] <= 4 and t.ndim < 4 else (t * 2).contiguous()
+    ),
     "filled": lambda m, t, o, n: t.masked_fill(t.detach() > 0, 2.5).contiguous(),
 }
 WRITES = {
@@ -1114,7 +1187,9 @@ def test_threads_have_passes_of_their_own(device):
                 gradient, other = webtorch.autograd.grad(y, [x, shared])
                 t = np.tanh(number * number * np.array([1.0, 2.0, 3.0]))
                 slope = 1 - t * t
-                np.testing.assert_allclose(gradient.numpy(), slope * number * np.array([1.0, 2.0, 3.0]) + 2 * number, atol=1e-4)
+                np.testing.assert_allclose(
+                    gradient.numpy(), slope * number * np.array([1.0, 2.0, 3.0]) + 2 * number, atol=1e-4
+                )
                 np.testing.assert_allclose(other.numpy(), slope * number * number, atol=1e-4)
         except BaseException as error:
             problems.append(error)
@@ -1132,7 +1207,11 @@ def test_programs_agree_with_finite_differences():
     source = np.random.default_rng(0)
     checked = 0
     for seed in range(40):
-        chosen = [step for step in steps_of(seed) if step[0] not in ("detach", "unrecorded", "set_mask", "masked_fill_", "filled")]
+        chosen = [
+            step
+            for step in steps_of(seed)
+            if step[0] not in ("detach", "unrecorded", "set_mask", "masked_fill_", "filled")
+        ]
 
         def result(x, chosen=chosen):
             tensors = [x, x * 1.25]
@@ -1143,7 +1222,9 @@ def test_programs_agree_with_finite_differences():
                 made = STEPS[name](webtorch, t, other, number)
                 if made is not None:
                     tensors.append(made)
-            return sum(((t * t * (number + 0.5)).sum() for number, t in enumerate(tensors[1:])), start=webtorch.tensor(0.0))
+            return sum(
+                ((t * t * (number + 0.5)).sum() for number, t in enumerate(tensors[1:])), start=webtorch.tensor(0.0)
+            )
 
         point, direction = source.standard_normal((2, 2, 3))
         x = webtorch.tensor(point, requires_grad=True)

@@ -7,12 +7,10 @@ process, hangs, or is lost; what could is run in a process of its own.
 import inspect
 import json
 import os
-import signal
 import subprocess
 import sys
 import textwrap
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -33,36 +31,96 @@ def functional(name):
 
 # What is called -> (the call, the torch.js name of its error, words of the message that restate it, and say the fix).
 CODED = {
-    "add": (lambda: ones(2, 3) + ones(4, 5), "broadcast_error_incompatible_dimensions", r"add: shapes \[2, 3\] and \[4, 5\].*\(2\) must match.*\(4\).*make the two sizes equal"),
-    "where": (lambda: webtorch.where(ones(2) > 0, ones(2), ones(3)), "broadcast_error_incompatible_dimensions", r"where: shapes \[2\] and \[3\]"),
+    "add": (
+        lambda: ones(2, 3) + ones(4, 5),
+        "broadcast_error_incompatible_dimensions",
+        r"add: shapes \[2, 3\] and \[4, 5\].*\(2\) must match.*\(4\).*make the two sizes equal",
+    ),
+    "where": (
+        lambda: webtorch.where(ones(2) > 0, ones(2), ones(3)),
+        "broadcast_error_incompatible_dimensions",
+        r"where: shapes \[2\] and \[3\]",
+    ),
     "lerp": (lambda: webtorch.lerp(ones(2), ones(3), 0.5), "broadcast_error_incompatible_dimensions", r"lerp: shapes"),
-    "matmul": (lambda: ones(2, 3) @ ones(4, 5), "matmul_error_inner_dimensions_do_not_match", r"3 != 4 for shapes \[2, 3\] and \[4, 5\] in matmul.*must equal"),
-    "linear": (lambda: functional("linear")(ones(2, 3), ones(4, 5)), "matmul_error_inner_dimensions_do_not_match", r"\[2, 3\].*linear"),
-    "batches": (lambda: ones(2, 3, 4) @ ones(3, 4, 5), "batch_dimensions_do_not_match_error", r"matmul of shapes \[2, 3, 4\] and \[3, 4, 5\].*\[2\] and \[3\] do not broadcast"),
-    "bmm": (lambda: webtorch.bmm(ones(2, 3, 4), ones(3, 4, 5)), "batch_dimensions_do_not_match_error", "batch sizes 2 and 3 differ; use matmul"),
-    "sum": (lambda: ones(2, 3).sum(2), "dimension_error_out_of_range", r"sum: Dimension out of range \(expected to be in range of \[-2, 1\], but got 2\)"),
+    "matmul": (
+        lambda: ones(2, 3) @ ones(4, 5),
+        "matmul_error_inner_dimensions_do_not_match",
+        r"3 != 4 for shapes \[2, 3\] and \[4, 5\] in matmul.*must equal",
+    ),
+    "linear": (
+        lambda: functional("linear")(ones(2, 3), ones(4, 5)),
+        "matmul_error_inner_dimensions_do_not_match",
+        r"\[2, 3\].*linear",
+    ),
+    "batches": (
+        lambda: ones(2, 3, 4) @ ones(3, 4, 5),
+        "batch_dimensions_do_not_match_error",
+        r"matmul of shapes \[2, 3, 4\] and \[3, 4, 5\].*\[2\] and \[3\] do not broadcast",
+    ),
+    "bmm": (
+        lambda: webtorch.bmm(ones(2, 3, 4), ones(3, 4, 5)),
+        "batch_dimensions_do_not_match_error",
+        "batch sizes 2 and 3 differ; use matmul",
+    ),
+    "sum": (
+        lambda: ones(2, 3).sum(2),
+        "dimension_error_out_of_range",
+        r"sum: Dimension out of range \(expected to be in range of \[-2, 1\], but got 2\)",
+    ),
     "argmax": (lambda: ones(2, 3).argmax(-3), "dimension_error_out_of_range", "argmax.*got -3"),
     "cumsum": (lambda: ones(3).cumsum(1), "dimension_error_out_of_range", r"cumsum.*\[-1, 0\], but got 1"),
     "cat": (lambda: webtorch.cat([ones(2), ones(2)], 1), "dimension_error_out_of_range", "cat.*got 1"),
     "unsqueeze": (lambda: ones(2).unsqueeze(3), "dimension_error_out_of_range", r"unsqueeze.*\[-2, 1\], but got 3"),
     "softmax": (lambda: ones(2, 3).softmax(2), "softmax_error_dim_out_of_range", "softmax.*got 2"),
     "log_softmax": (lambda: ones(2, 3).log_softmax(-4), "softmax_error_dim_out_of_range", "log_softmax.*got -4"),
-    "expand": (lambda: ones(2, 3).expand(3, 3), "expand_error_incompatible", r"expand.*\(3\) must match the existing size \(2\).*Target sizes: \[3, 3\]"),
-    "fewer sizes": (lambda: ones(2, 3).expand(3), "expand_error_incompatible", r"expand\(\[3\]\): the number of sizes provided \(1\)"),
-    "permute": (lambda: ones(2, 3).permute(0), "permute_error_dimension_count_mismatch", r"permute\(\[0\]\) of shape \[2, 3\]"),
+    "expand": (
+        lambda: ones(2, 3).expand(3, 3),
+        "expand_error_incompatible",
+        r"expand.*\(3\) must match the existing size \(2\).*Target sizes: \[3, 3\]",
+    ),
+    "fewer sizes": (
+        lambda: ones(2, 3).expand(3),
+        "expand_error_incompatible",
+        r"expand\(\[3\]\): the number of sizes provided \(1\)",
+    ),
+    "permute": (
+        lambda: ones(2, 3).permute(0),
+        "permute_error_dimension_count_mismatch",
+        r"permute\(\[0\]\) of shape \[2, 3\]",
+    ),
     "transpose": (lambda: ones(2, 3).transpose(0, 2), "transpose_dims_error_out_of_range", "transpose.*got 2"),
     "t": (lambda: ones(1, 2, 3).t(), "transpose_error_requires_2d_tensor", r"\[1, 2, 3\].*use transpose"),
     "flip": (lambda: ones(2).flip(1), "flip_error_dim_out_of_range", "flip.*got 1"),
     "narrow from": (lambda: ones(2, 3).narrow(0, 3, 1), "narrow_error_start_out_of_bounds", r"narrow\(0, 3, 1\)"),
-    "narrow to": (lambda: ones(2, 3).narrow(1, 1, 3), "narrow_error_length_exceeds_bounds", r"narrow\(1, 1, 3\): start \(1\) \+ length \(3\) exceeds dimension size \(3\)"),
-    "select": (lambda: ones(2, 3).select(0, 2), "select_error_index_out_of_bounds", r"select\(0, 2\): index 2 is out of bounds.*use an index in \[-2, 1\]"),
+    "narrow to": (
+        lambda: ones(2, 3).narrow(1, 1, 3),
+        "narrow_error_length_exceeds_bounds",
+        r"narrow\(1, 1, 3\): start \(1\) \+ length \(3\) exceeds dimension size \(3\)",
+    ),
+    "select": (
+        lambda: ones(2, 3).select(0, 2),
+        "select_error_index_out_of_bounds",
+        r"select\(0, 2\): index 2 is out of bounds.*use an index in \[-2, 1\]",
+    ),
     "split": (lambda: ones(2, 3).split(1, 2), "split_error_dim_out_of_range", "split.*got 2"),
     "chunk": (lambda: ones(2, 3).chunk(2, -3), "chunk_error_dim_out_of_range", "chunk.*got -3"),
     "unbind": (lambda: ones(2).unbind(1), "unbind_error_dim_out_of_range", "unbind.*got 1"),
-    "index": (lambda: ones(2)[2], "at_error_index_out_of_bounds", r"x\[2\]: index 2 is out of bounds for dimension 0 with size 2; use an index in"),
+    "index": (
+        lambda: ones(2)[2],
+        "at_error_index_out_of_bounds",
+        r"x\[2\]: index 2 is out of bounds for dimension 0 with size 2; use an index in",
+    ),
     "gather": (lambda: ones(2).gather(1, webtorch.tensor([0])), "gather_error_dim_out_of_range", "gather.*got 1"),
-    "scatter": (lambda: ones(2).scatter(1, webtorch.tensor([0]), 1.0), "scatter_error_dim_out_of_range", "scatter.*got 1"),
-    "index_select": (lambda: ones(2).index_select(1, webtorch.tensor([0])), "index_select_error_dim_out_of_range", "index_select.*got 1"),
+    "scatter": (
+        lambda: ones(2).scatter(1, webtorch.tensor([0]), 1.0),
+        "scatter_error_dim_out_of_range",
+        "scatter.*got 1",
+    ),
+    "index_select": (
+        lambda: ones(2).index_select(1, webtorch.tensor([0])),
+        "index_select_error_dim_out_of_range",
+        "index_select.*got 1",
+    ),
     "item": (lambda: ones(2, 3).item(), "item_error_not_scalar", r"item\(\) of a tensor with 6 elements.*use tolist"),
 }
 
@@ -79,12 +137,20 @@ def test_errors_with_a_torchjs_name(case, device):
 
 # What is called -> (the call, the kind of error, words of the message).
 OTHERS = {
-    "mv": (lambda: webtorch.mv(ones(2, 3), ones(2, 3)), ShapeError, r"mv: vec must be a 1-D tensor, but has shape \[2, 3\]"),
+    "mv": (
+        lambda: webtorch.mv(ones(2, 3), ones(2, 3)),
+        ShapeError,
+        r"mv: vec must be a 1-D tensor, but has shape \[2, 3\]",
+    ),
     "dot": (lambda: webtorch.dot(ones(3), ones(4)), ShapeError, r"dot.*\[3\].*\[4\]"),
     "0-d matmul": (lambda: ones() @ ones(3), ShapeError, "at least 1D, but they are 0D and 1D"),
     "dim twice": (lambda: ones(2, 3).sum((0, -2)), ShapeError, "dim 0 appears multiple times"),
     "view": (lambda: ones(2, 3).view(4), ShapeError, r"view: shape '\[4\]' is invalid for input of size 6"),
-    "view of strides": (lambda: ones(2, 3).t().view(6), ShapeError, r"view\(\[6\]\) of shape \[3, 2\] with strides \[1, 3\].*Use .reshape"),
+    "view of strides": (
+        lambda: ones(2, 3).t().view(6),
+        ShapeError,
+        r"view\(\[6\]\) of shape \[3, 2\] with strides \[1, 3\].*Use .reshape",
+    ),
     "two unknowns": (lambda: ones(2, 3).reshape(-1, -1), ShapeError, "only one dimension can be inferred"),
     "reshape": (lambda: ones(2, 3).reshape(-1, 4), ShapeError, r"reshape: shape '\[-1, 4\]'"),
     "permute twice": (lambda: ones(2, 3).permute(0, 0), ShapeError, "dim 0 appears multiple times"),
@@ -92,44 +158,100 @@ OTHERS = {
     "split by less": (lambda: ones(3).split(-1), ShapeError, "split_size=-1"),
     "no chunks": (lambda: ones(3).chunk(0), ShapeError, "greater than 0, got: 0"),
     "windows": (lambda: ones(2).unfold(0, 3, 1), ShapeError, r"unfold\(0, 3, 1\): maximum size"),
-    "cat": (lambda: webtorch.cat([ones(2, 3), ones(2, 4)]), ShapeError, r"Expected size 3 but got size 4 for tensor number 1 in the list \(shape \[2, 4\]\)"),
+    "cat": (
+        lambda: webtorch.cat([ones(2, 3), ones(2, 4)]),
+        ShapeError,
+        r"Expected size 3 but got size 4 for tensor number 1 in the list \(shape \[2, 4\]\)",
+    ),
     "cat nothing": (lambda: webtorch.cat([]), ValueError, "non-empty list of Tensors"),
     "cat a number": (lambda: webtorch.cat([ones(1), 1]), TypeError, "expected Tensor as element 1"),
-    "stack": (lambda: webtorch.stack([ones(2), ones(3)]), ShapeError, r"equal size, but got \[2\] at entry 0 and \[3\] at entry 1"),
+    "stack": (
+        lambda: webtorch.stack([ones(2), ones(3)]),
+        ShapeError,
+        r"equal size, but got \[2\] at entry 0 and \[3\] at entry 1",
+    ),
     "repeat": (lambda: ones(2, 3).repeat(2), ShapeError, "repeat"),
     "empty max": (lambda: webtorch.zeros(0).max(), IndexError, "non-zero size|to be specified"),
     "empty argmax": (lambda: webtorch.zeros(0).argmax(), IndexError, "Specify the reduction dim"),
     "mean of integers": (lambda: webtorch.tensor([1, 2]).mean(), DTypeError, r"mean.*int64; use .float\(\)"),
-    "bits of floats": (lambda: ones(2) & ones(2), DTypeError, r"only for integer and bool tensors, not webtorch.float32; convert"),
+    "bits of floats": (
+        lambda: ones(2) & ones(2),
+        DTypeError,
+        r"only for integer and bool tensors, not webtorch.float32; convert",
+    ),
     "bool minus bool": (lambda: (ones(2) > 0) - (ones(2) > 0), DTypeError, r"use the `\^` or logical_xor"),
     "minus bool": (lambda: -(ones(2) > 0), DTypeError, "not defined for bool; use logical_not"),
-    "matmul dtypes": (lambda: ones(2, 2, dtype=webtorch.int64) @ ones(2, 2), DTypeError, "same dtype, but got webtorch.int64 and webtorch.float32; convert one"),
+    "matmul dtypes": (
+        lambda: ones(2, 2, dtype=webtorch.int64) @ ones(2, 2),
+        DTypeError,
+        "same dtype, but got webtorch.int64 and webtorch.float32; convert one",
+    ),
     "int power": (lambda: webtorch.tensor([2]) ** -1, DTypeError, r"not allowed; convert with .float\(\)"),
-    "in place": (lambda: ones(3).add_(ones(2, 3)), ShapeError, r"add_: output with shape \[3\] doesn't match the broadcast shape \[2, 3\]"),
-    "in place dtype": (lambda: webtorch.tensor([1]).add_(1.5), DTypeError, "add_: result type webtorch.float32 can't be cast to the desired output type webtorch.int64; use"),
+    "in place": (
+        lambda: ones(3).add_(ones(2, 3)),
+        ShapeError,
+        r"add_: output with shape \[3\] doesn't match the broadcast shape \[2, 3\]",
+    ),
+    "in place dtype": (
+        lambda: webtorch.tensor([1]).add_(1.5),
+        DTypeError,
+        "add_: result type webtorch.float32 can't be cast to the desired output type webtorch.int64; use",
+    ),
     "out dtype": (lambda: webtorch.add(ones(2), 1, out=webtorch.tensor([1, 2])), DTypeError, "add.*out.*can't be cast"),
-    "negative size": (lambda: webtorch.zeros(2, -1), ShapeError, r"zeros: Trying to create tensor with negative dimension -1: \[2, -1\]"),
-    "size of text": (lambda: webtorch.zeros("3"), TypeError, r"zeros\(\): argument 'size' must be tuple of ints, not str"),
+    "negative size": (
+        lambda: webtorch.zeros(2, -1),
+        ShapeError,
+        r"zeros: Trying to create tensor with negative dimension -1: \[2, -1\]",
+    ),
+    "size of text": (
+        lambda: webtorch.zeros("3"),
+        TypeError,
+        r"zeros\(\): argument 'size' must be tuple of ints, not str",
+    ),
     "size of float": (lambda: webtorch.zeros(2.5), TypeError, "must be tuple of ints, not float"),
     "text operand": (lambda: ones(2) + "a", TypeError, "unsupported operand"),
     "None operand": (lambda: ones(2) * None, TypeError, "unsupported operand"),
     "no tensor": (lambda: webtorch.exp(3), TypeError, r"exp\(3\): at least one argument must be a Tensor"),
-    "a list": (lambda: webtorch.exp([1.0]), TypeError, r"exp: expected a Tensor or a number, got list; make a tensor of it with webtorch.tensor"),
+    "a list": (
+        lambda: webtorch.exp([1.0]),
+        TypeError,
+        r"exp: expected a Tensor or a number, got list; make a tensor of it with webtorch.tensor",
+    ),
     "dim of text": (lambda: ones(2).sum("a"), TypeError, r"sum\(\): argument 'dim' must be int, not str"),
     "clamp": (lambda: ones(2).clamp(), ValueError, "at least one of 'min' or 'max'"),
     "gelu": (lambda: functional("gelu")(ones(2), approximate="bad"), ValueError, "either 'none' or 'tanh'"),
     "full": (lambda: webtorch.full((2,), "a"), DTypeError, "expected a bool, int or float, but got str"),
-    "full_like": (lambda: webtorch.full_like(ones(0), (1, 2)), (DTypeError, ValueError), "full_like|bool, int or float"),
+    "full_like": (
+        lambda: webtorch.full_like(ones(0), (1, 2)),
+        (DTypeError, ValueError),
+        "full_like|bool, int or float",
+    ),
     "unknown device": (lambda: webtorch.zeros(2, device="cuda"), DeviceError, r"device\('cuda'\): use 'webgpu'"),
     "odd device": (lambda: ones(2).to("tpu"), (DeviceError, DTypeError), "tpu.*'cpu', 'webgpu'|tpu"),
-    "second device": (lambda: webtorch.zeros(2, device="webgpu:1"), DeviceError, "there is one webgpu device, number 0"),
+    "second device": (
+        lambda: webtorch.zeros(2, device="webgpu:1"),
+        DeviceError,
+        "there is one webgpu device, number 0",
+    ),
     "unknown dtype": (lambda: webtorch.zeros(2, dtype="flaot32"), DTypeError, "Did you mean 'float32'"),
     "complex dtype": (lambda: webtorch.zeros(2, dtype=complex), DTypeError, "expected a dtype"),
-    "channels": (lambda: functional("conv2d")(ones(1, 3, 4, 4), ones(2, 2, 3, 3)), ShapeError, "to have 2 channels, but got 3"),
-    "kernel": (lambda: functional("conv2d")(ones(1, 2, 2, 2), ones(2, 2, 3, 3)), ShapeError, "Kernel size can't be greater"),
+    "channels": (
+        lambda: functional("conv2d")(ones(1, 3, 4, 4), ones(2, 2, 3, 3)),
+        ShapeError,
+        "to have 2 channels, but got 3",
+    ),
+    "kernel": (
+        lambda: functional("conv2d")(ones(1, 2, 2, 2), ones(2, 2, 3, 3)),
+        ShapeError,
+        "Kernel size can't be greater",
+    ),
     "pool": (lambda: functional("max_pool2d")(ones(1, 1, 2, 2), 3), ShapeError, r"max_pool2d.*\[2, 2\].*too small"),
     "layer_norm": (lambda: functional("layer_norm")(ones(2, 3), (4,)), ShapeError, r"normalized_shape=\[4\]"),
-    "targets": (lambda: functional("cross_entropy")(ones(2, 3), webtorch.tensor([0, 1, 2])), (ShapeError, ValueError), "batch_size"),
+    "targets": (
+        lambda: functional("cross_entropy")(ones(2, 3), webtorch.tensor([0, 1, 2])),
+        (ShapeError, ValueError),
+        "batch_size",
+    ),
     "embed": (lambda: functional("embedding")(webtorch.tensor([0]), ones(3)), ShapeError, "'weight' must be 2-D"),
     "typing error": (lambda: webtorch.sofmax, AttributeError, "Did you mean 'softmax'"),
     "unknown argument": (lambda: ones(2).sum(dims=1), TypeError, "dims"),
@@ -158,7 +280,13 @@ def test_targets_out_of_range_raise(device):
 @pytest.mark.gpu
 def test_devices_do_not_mix():
     x, y = webtorch.ones(2, device="cpu"), webtorch.ones(2, device="webgpu")
-    for call in (lambda: x + y, lambda: webtorch.cat([x, y]), lambda: x @ y, lambda: webtorch.where(x > 0, x, y), lambda: webtorch.stack([y, x])):
+    for call in (
+        lambda: x + y,
+        lambda: webtorch.cat([x, y]),
+        lambda: x @ y,
+        lambda: webtorch.where(x > 0, x, y),
+        lambda: webtorch.stack([y, x]),
+    ):
         with pytest.raises(DeviceError, match=r"same device.*(cpu|webgpu).*(cpu|webgpu)|move"):
             call()
     with pytest.raises(DeviceError, match="grad is on webgpu"):
@@ -193,7 +321,7 @@ CLEAR = (TypeError, RuntimeError, ValueError, IndexError, NotImplementedError)
 # These set something for good, write files, or end things.
 NOT_SWEPT = {
     "manual_seed", "requireWebGPU", "require_webgpu", "seed", "set_default_device", "set_default_dtype", "set_grad_enabled",
-    "set_printoptions", "set_rng_state", "save", "compile", "sync_device", "initialize_device",
+    "set_printoptions", "set_rng_state", "initialize_device_async", "sync_device_async", "save", "compile", "sync_device", "initialize_device",
 }  # fmt: skip
 
 
@@ -206,7 +334,9 @@ def public_functions():
             yield name, value
 
 
-@pytest.mark.parametrize("thing", [None, "text", [1.0, "a"], {}, object(), 1j], ids=["None", "text", "list", "dict", "object", "complex"])
+@pytest.mark.parametrize(
+    "thing", [None, "text", [1.0, "a"], {}, object(), 1j], ids=["None", "text", "list", "dict", "object", "complex"]
+)
 def test_what_is_no_tensor_is_named_or_refused_clearly(thing):
     """Every public function, given nonsense: an error of the kinds that say something, never an accident inside."""
     unclear = []
@@ -236,7 +366,10 @@ def run(source, *, timeout=120, **environment):
     return done.returncode, done.stdout, done.stderr
 
 
-NO_DRIVER = {name: "/nonexistent" for name in ("VK_DRIVER_FILES", "VK_ICD_FILENAMES", "LIBGL_DRIVERS_PATH", "__EGL_VENDOR_LIBRARY_FILENAMES")}
+NO_DRIVER = {
+    name: "/nonexistent"
+    for name in ("VK_DRIVER_FILES", "VK_ICD_FILENAMES", "LIBGL_DRIVERS_PATH", "__EGL_VENDOR_LIBRARY_FILENAMES")
+}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only here can the drivers be hidden")
@@ -264,7 +397,7 @@ def test_without_a_driver():
 
 
 # Every public function and method with every combination of zero-size arguments that could fit it, on both devices.
-ZERO_SIZES = '''
+ZERO_SIZES = """
     import inspect, json, warnings
     warnings.simplefilter("ignore")
     import webtorch
@@ -295,7 +428,8 @@ ZERO_SIZES = '''
             (t(0),), (t(0, 3),), (t(3, 0),), (t(2, 0, 3),), (i(0, 3),), (t(0, dtype=boolean),), (t(0), t(0)), (t(0, 3), t(3, 0)),
             (t(3, 0), t(0, 3)), (t(0, 3), t(3)), (t(0, 3), t(1, 1)), (t(0, 3), 2.0), (t(0, 3), 0), (t(0, 3), 1), (t(2, 0), 1), (t(3, 0), 0),
             (t(0), t(0), t(0)), (t(2, 2), t(2, 0), t(0, 2)), (i(0), i(0)), (t(0, dtype=boolean), t(0, dtype=boolean)),
-            ([t(0, 3), t(2, 3)],), ([t(0), t(0)],), ([t(3, 0), t(3, 0)], 1), (t(3, 2), 0, i(0, 2)), (t(0, 2), 0, i(0, 2)), (t(3, 2), 0, i(0)),
+            ([t(0, 3), t(2, 3)],), ([t(0), t(0)],), ([t(3, 0), t(3, 0)], 1),
+            (t(3, 2), 0, i(0, 2)), (t(0, 2), 0, i(0, 2)), (t(3, 2), 0, i(0)),
             (t(3, 2), 0, i(0), t(0, 2)), (t(3, 2), 0, i(0, 2), t(0, 2)), ((0, 3),), (t(0, 3, 4, 4), t(2, 3, 3, 3)), (t(2, 3, 0, 4),),
             (t(0, 3, 4, 4), 2), (i(0), t(4, 3)), (t(0, 3), t(2, 3)), (t(0, 3), i(0)), (t(0, 3), t(0, 3, dtype=boolean)),
             (t(0, 3), t(0, 3, dtype=boolean), 1.0), (t(2, 0, 3), (1, 0, 2)), (t(2, 0), (0, 5)), (t(0, 2, 3), t(0, 3, 4)),
@@ -328,7 +462,7 @@ ZERO_SIZES = '''
                     different.append(f"{kind} {name}, arguments {number}: webgpu {on_gpu}, cpu {on_cpu}")
     webtorch.sync_device()
     print(json.dumps({"count": count, "worked": worked, "different": different}))
-'''
+"""
 
 
 @pytest.mark.gpu
@@ -345,7 +479,12 @@ def test_gradients_of_zero_sizes(device):
     with webtorch.device(device):
         x = webtorch.ones(0, 3, requires_grad=True)
         w = webtorch.ones(3, 2, requires_grad=True)
-        ((x @ w).relu().sum() + x.softmax(1).sum() + webtorch.cat([x, webtorch.ones(1, 3)]).sum() + x[webtorch.tensor([], dtype=webtorch.int64)].sum()).backward()
+        (
+            (x @ w).relu().sum()
+            + x.softmax(1).sum()
+            + webtorch.cat([x, webtorch.ones(1, 3)]).sum()
+            + x[webtorch.tensor([], dtype=webtorch.int64)].sum()
+        ).backward()
         assert x.grad.shape == (0, 3) and w.grad.tolist() == [[0, 0]] * 3
 
 
@@ -361,7 +500,8 @@ def test_fork_after_the_gpu_was_used():
         child = os.fork()
         if child == 0:
             failed = 0
-            for use in (lambda: (x + 1).tolist(), lambda: pending.item, lambda: pending.tolist(), lambda: webtorch.ones(2, device="webgpu").tolist(), webtorch.sync_device):
+            for use in (lambda: (x + 1).tolist(), lambda: pending.item, lambda: pending.tolist(),
+                        lambda: webtorch.ones(2, device="webgpu").tolist(), webtorch.sync_device):
                 started = time.time()
                 try:
                     use()
@@ -385,7 +525,8 @@ EXITS = {
     "a graph": "x = webtorch.ones(9, device='webgpu', requires_grad=True); y = (x * x).sum(); y.backward()",
     "a cycle": "x = webtorch.ones(9, device='webgpu') + 1; x.itself = x; del x",
     "a wrong index": "x = webtorch.ones(3, device='webgpu'); y = x[webtorch.tensor([7], device='webgpu')]",
-    "a thread": "import threading\nt = threading.Thread(target=lambda: [(webtorch.ones(9, device='webgpu') + i).sum() for i in range(20)]); t.start()",
+    "a thread": "import threading\ndef work():\n    for i in range(20): (webtorch.ones(9, device='webgpu') + i).sum()\n"
+    "threading.Thread(target=work).start()",
     "an exit function": "import atexit\nx = webtorch.ones(3, device='webgpu')\natexit.register(lambda: print((x + 1).tolist()))",
     "no work": "x = webtorch.ones(3, device='webgpu')",
     "sys.exit": "import sys\nx = webtorch.ones(3, device='webgpu') * 2\nsys.exit(0)",
@@ -402,7 +543,9 @@ def test_a_process_ends_quietly(state):
 
 @pytest.mark.gpu
 def test_an_exception_ends_a_process_as_ever():
-    code, out, error = run("import webtorch\nx = webtorch.ones(3, device='webgpu') * 2\nraise KeyError('mine')", timeout=60)
+    code, out, error = run(
+        "import webtorch\nx = webtorch.ones(3, device='webgpu') * 2\nraise KeyError('mine')", timeout=60
+    )
     assert code == 1 and error.rstrip().endswith("KeyError: 'mine'") and "panicked" not in error
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from programs import Programs, error
+from programs import Programs
 
 import webtorch
 from webtorch.errors import DeviceError, DTypeError, IndexShapeError, ShapeError
@@ -89,7 +89,16 @@ def masks(m):
     rows = m.tensor([True, False, True])
     full = x > 4
     yield x[full], x[rows], x[rows, 1], x[rows, ::2], x[:, m.tensor([False, True, True, False])], x[rows, None]
-    yield x[~full], x[x < -1], x[x < -1].shape[0], x[m.tensor(True)], x[m.tensor(False)], x[True], x[False], x[None, True]
+    yield (
+        x[~full],
+        x[x < -1],
+        x[x < -1].shape[0],
+        x[m.tensor(True)],
+        x[m.tensor(False)],
+        x[True],
+        x[False],
+        x[None, True],
+    )
     yield x[rows, m.tensor([0, 2])], x[rows, m.tensor([False, True, False, True])], x[0, x[0] > 1]
     cube = ramp(m, 2, 3, 4)
     yield cube[:, full.reshape(3, 4)], cube[cube[:, :, 0] > 3], cube[1, rows, 2:], cube[..., cube[0, 0] > 1]
@@ -103,7 +112,13 @@ def index_tensors(m):
     grid = m.tensor([[0, 1, 2], [2, -1, 0]])
     yield x[a], x[a, b], x[:, b], x[a, :, b], x[:, a, b], x[..., b], x[grid], x[grid, 1], x[0, grid], x[a, b, 1:3]
     yield x[a[:, None], b], x[a[:, None], :, b], x[:, grid, 1], x[a, None, b], x[None, a, None], x[1, :, b], x[a, 2, b]
-    yield x[m.tensor([], dtype=m.int64)], x[m.tensor([[0]], dtype=m.int32)], x[m.tensor(1)], x[m.tensor(1), a], x[a, m.tensor(0)]
+    yield (
+        x[m.tensor([], dtype=m.int64)],
+        x[m.tensor([[0]], dtype=m.int32)],
+        x[m.tensor(1)],
+        x[m.tensor(1), a],
+        x[a, m.tensor(0)],
+    )
     yield x[0, m.tensor([], dtype=m.int64)], x[a, 1:0], x[m.tensor([0, 1, 2]), m.tensor([0, 1, 2]), m.tensor([0, 1, 2])]
 
 
@@ -265,23 +280,51 @@ def second_derivatives(m):
 def gathering_and_scattering(m):
     x = ramp(m, 3, 4)
     index = m.tensor([[0, 1, 2, 0], [2, 2, 0, 1]])
-    yield m.gather(x, 0, index), m.gather(x, -1, index), x.gather(1, m.tensor([[3], [0], [1]])), x.gather(0, index[:, :1])
+    yield (
+        m.gather(x, 0, index),
+        m.gather(x, -1, index),
+        x.gather(1, m.tensor([[3], [0], [1]])),
+        x.gather(0, index[:, :1]),
+    )
     yield m.gather(m.tensor(4.0), 0, m.tensor([0])), m.gather(m.tensor(4.0), 0, m.tensor(0)), x.gather(0, index[:0])
     yield x.scatter(0, index[:1], -x[:1]), x.scatter(1, m.tensor([[1, 0], [3, 2]]), 7.0), x.scatter(0, index, 0.5)
-    yield x.scatter_add(0, index, m.ones(2, 4)), x.scatter_add(1, index, ramp(m, 3, 5)), x.scatter(0, index[:1], 2.5, reduce="add")
+    yield (
+        x.scatter_add(0, index, m.ones(2, 4)),
+        x.scatter_add(1, index, ramp(m, 3, 5)),
+        x.scatter(0, index[:1], 2.5, reduce="add"),
+    )
     yield m.zeros(2, 2, dtype=m.int64).scatter_add(0, m.tensor([[0, 0], [0, 1]]), m.tensor([[1, 2], [3, 4]]))
     y = x.clone()
     y.scatter_(1, m.tensor([[0], [1], [2]]), 99.0).scatter_add_(0, m.tensor([[1, 1, 1, 1]]), m.ones(1, 4))
-    yield y, m.take_along_dim(x, m.tensor([[2], [0], [1]]), 1), m.take_along_dim(x, m.tensor([0, 5, 11])), x.take_along_dim(m.tensor([[0, 1, 1, 2]]), 0)
+    yield (
+        y,
+        m.take_along_dim(x, m.tensor([[2], [0], [1]]), 1),
+        m.take_along_dim(x, m.tensor([0, 5, 11])),
+        x.take_along_dim(m.tensor([[0, 1, 1, 2]]), 0),
+    )
 
 
 @program
 def indexed_functions(m):
     x = ramp(m, 3, 4)
     at = m.tensor([2, 0])
-    yield m.index_select(x, 0, at), x.index_select(1, m.tensor([3, 3, 1])), x.index_select(-1, at[:0]), m.index_select(m.tensor(3.0), 0, m.tensor([0]))
-    yield x.index_add(0, at, m.ones(2, 4)), x.index_add(1, m.tensor([0, 0, 0]), m.ones(3, 3), alpha=2), x.index_add(0, m.tensor(1), m.ones(1, 4))
-    yield x.index_copy(0, at, -m.ones(2, 4)), x.index_copy(1, at, ramp(m, 3, 2)), x.index_fill(0, at, 5), x.index_fill(1, m.tensor([1]), m.tensor(-2.0))
+    yield (
+        m.index_select(x, 0, at),
+        x.index_select(1, m.tensor([3, 3, 1])),
+        x.index_select(-1, at[:0]),
+        m.index_select(m.tensor(3.0), 0, m.tensor([0])),
+    )
+    yield (
+        x.index_add(0, at, m.ones(2, 4)),
+        x.index_add(1, m.tensor([0, 0, 0]), m.ones(3, 3), alpha=2),
+        x.index_add(0, m.tensor(1), m.ones(1, 4)),
+    )
+    yield (
+        x.index_copy(0, at, -m.ones(2, 4)),
+        x.index_copy(1, at, ramp(m, 3, 2)),
+        x.index_fill(0, at, 5),
+        x.index_fill(1, m.tensor([1]), m.tensor(-2.0)),
+    )
     yield x.index_put((at,), m.tensor(7.0)), x.index_put((at, m.tensor([1, 1])), m.tensor([7.0, 8.0]))
     yield x.index_put((m.tensor([1, 1, 1]), m.tensor([2, 2, 0])), m.tensor([1.0, 2.0, 3.0]), accumulate=True)
     yield x.index_put((x > 5,), m.tensor(0.0)), x.index_put((m.tensor([[0], [1]]), at), m.tensor([1.0, 2.0]))
@@ -295,9 +338,18 @@ def indexed_functions(m):
 def masked_functions(m):
     x = ramp(m, 3, 4)
     mask = m.tensor([True, False, True, False])
-    yield x.masked_fill(mask, -1), m.masked_fill(x, x > 4, m.tensor(2.5)), x.masked_fill(mask[:3, None], 0.0), x.masked_fill(m.tensor(True), 1)
+    yield (
+        x.masked_fill(mask, -1),
+        m.masked_fill(x, x > 4, m.tensor(2.5)),
+        x.masked_fill(mask[:3, None], 0.0),
+        x.masked_fill(m.tensor(True), 1),
+    )
     yield x.masked_select(mask), m.masked_select(x, x > 6), x[0].masked_select(x > 4), x.masked_select(m.tensor(False))
-    yield m.arange(4).masked_fill(mask, 9), mask.masked_fill(mask, False), m.tensor(2.0).masked_fill(m.tensor(True), 3.0)
+    yield (
+        m.arange(4).masked_fill(mask, 9),
+        mask.masked_fill(mask, False),
+        m.tensor(2.0).masked_fill(m.tensor(True), 3.0),
+    )
     y = x.clone()
     y.masked_fill_(y > 8, 0.0).masked_fill_(mask, m.tensor(5.0))
     yield y
@@ -307,7 +359,13 @@ def masked_functions(m):
 def finding_nonzeros(m):
     x = m.tensor([[0.0, 1.5, 0.0], [-2.0, 0.0, 3.0]])
     yield m.nonzero(x), x.nonzero(as_tuple=True), m.nonzero(m.tensor([0, 4, 0, 5])), m.nonzero(m.tensor([True, False]))
-    yield m.nonzero(m.zeros(2, 2)), m.nonzero(m.tensor(3.0)), m.nonzero(m.tensor(0.0)), m.nonzero(m.zeros(0, 2)), m.tensor(3.0).nonzero(as_tuple=True)
+    yield (
+        m.nonzero(m.zeros(2, 2)),
+        m.nonzero(m.tensor(3.0)),
+        m.nonzero(m.tensor(0.0)),
+        m.nonzero(m.zeros(0, 2)),
+        m.tensor(3.0).nonzero(as_tuple=True),
+    )
     yield m.nonzero(m.tensor([float("nan"), -0.0, float("inf")]))
 
 
@@ -587,37 +645,127 @@ def test_negative_indices_are_for_brackets_only(device):
 
 # call, kind, code, words of the message
 REFUSED = {
-    "too many": (lambda x: x[0, 0, 0], IndexError, "at_error_index_out_of_bounds", "too many indices for tensor of dimension 2"),
+    "too many": (
+        lambda x: x[0, 0, 0],
+        IndexError,
+        "at_error_index_out_of_bounds",
+        "too many indices for tensor of dimension 2",
+    ),
     "two ellipses": (lambda x: x[..., 0, ...], IndexError, None, "an index can only have a single ellipsis"),
-    "integer": (lambda x: x[2], IndexError, "at_error_index_out_of_bounds", r"x\[2\]: index 2 is out of bounds for dimension 0 with size 2; use an index in \[-2, 1\]"),
-    "negative": (lambda x: x[0, -4], IndexError, "at_error_index_out_of_bounds", "index -4 is out of bounds for dimension 1 with size 3"),
-    "writing": (lambda x: x.__setitem__((0, 5), 1.0), IndexError, "at_error_index_out_of_bounds", r"x\[0, 5\] = ...: index 5 is out of bounds"),
-    "0-d": (lambda x: x[0, 0][0], IndexError, "at_error_index_out_of_bounds", "too many indices for tensor of dimension 0"),
+    "integer": (
+        lambda x: x[2],
+        IndexError,
+        "at_error_index_out_of_bounds",
+        r"x\[2\]: index 2 is out of bounds for dimension 0 with size 2; use an index in \[-2, 1\]",
+    ),
+    "negative": (
+        lambda x: x[0, -4],
+        IndexError,
+        "at_error_index_out_of_bounds",
+        "index -4 is out of bounds for dimension 1 with size 3",
+    ),
+    "writing": (
+        lambda x: x.__setitem__((0, 5), 1.0),
+        IndexError,
+        "at_error_index_out_of_bounds",
+        r"x\[0, 5\] = ...: index 5 is out of bounds",
+    ),
+    "0-d": (
+        lambda x: x[0, 0][0],
+        IndexError,
+        "at_error_index_out_of_bounds",
+        "too many indices for tensor of dimension 0",
+    ),
     "float": (lambda x: x[1.5], IndexError, None, "only integers, slices"),
     "word": (lambda x: x["a"], IndexError, None, "only integers, slices"),
     "list of floats": (lambda x: x[[0.5]], IndexError, None, "only integers, slices"),
-    "float tensor": (lambda x: x[webtorch.tensor([1.0])], TypeError, None, r"must be integer or bool tensors, not webtorch.float32; convert with .long\(\)"),
-    "mask": (lambda x: x[webtorch.tensor([True, False, True])], IndexError, "at_error_index_out_of_bounds", r"the shape of the mask \[3\] does not match the shape of the indexed tensor \[2, 3\]"),
-    "index shapes": (lambda x: x[webtorch.tensor([0, 1]), webtorch.tensor([0, 1, 2])], IndexError, None, r"could not be broadcast together with shapes \[2\], \[3\]"),
-    "value": (lambda x: x.__setitem__(0, webtorch.zeros(2)), ShapeError, None, r"shape mismatch: value tensor of shape \[2\] cannot be broadcast to indexing result of shape \[3\]"),
-    "values": (lambda x: x.__setitem__(webtorch.tensor([0, 1]), webtorch.zeros(4)), ShapeError, None, r"value tensor of shape \[4\] cannot be broadcast to indexing result of shape \[2, 3\]"),
+    "float tensor": (
+        lambda x: x[webtorch.tensor([1.0])],
+        TypeError,
+        None,
+        r"must be integer or bool tensors, not webtorch.float32; convert with .long\(\)",
+    ),
+    "mask": (
+        lambda x: x[webtorch.tensor([True, False, True])],
+        IndexError,
+        "at_error_index_out_of_bounds",
+        r"the shape of the mask \[3\] does not match the shape of the indexed tensor \[2, 3\]",
+    ),
+    "index shapes": (
+        lambda x: x[webtorch.tensor([0, 1]), webtorch.tensor([0, 1, 2])],
+        IndexError,
+        None,
+        r"could not be broadcast together with shapes \[2\], \[3\]",
+    ),
+    "value": (
+        lambda x: x.__setitem__(0, webtorch.zeros(2)),
+        ShapeError,
+        None,
+        r"shape mismatch: value tensor of shape \[2\] cannot be broadcast to indexing result of shape \[3\]",
+    ),
+    "values": (
+        lambda x: x.__setitem__(webtorch.tensor([0, 1]), webtorch.zeros(4)),
+        ShapeError,
+        None,
+        r"value tensor of shape \[4\] cannot be broadcast to indexing result of shape \[2, 3\]",
+    ),
     "step": (lambda x: x[::0], RuntimeError, None, "slice step cannot be zero"),
     "gather shape": (lambda x: x.gather(0, webtorch.tensor([0])), ShapeError, None, "same number of dimensions"),
-    "gather size": (lambda x: x.gather(0, webtorch.zeros(1, 4, dtype=webtorch.int64)), ShapeError, None, "to be smaller than self"),
+    "gather size": (
+        lambda x: x.gather(0, webtorch.zeros(1, 4, dtype=webtorch.int64)),
+        ShapeError,
+        None,
+        "to be smaller than self",
+    ),
     "gather dim": (lambda x: x.gather(2, webtorch.tensor([[0]])), IndexError, "gather_error_dim_out_of_range", "got 2"),
     "gather dtype": (lambda x: x.gather(0, webtorch.tensor([[0.0]])), DTypeError, None, r"convert with .long\(\)"),
-    "scatter dim": (lambda x: x.scatter(-3, webtorch.tensor([[0]]), 1.0), IndexError, "scatter_error_dim_out_of_range", "got -3"),
-    "scatter dtype": (lambda x: x.scatter(0, webtorch.tensor([[0]]), webtorch.tensor([[1]])), RuntimeError, None, "self.dtype to be equal to src.dtype"),
-    "scatter src": (lambda x: x.scatter(0, webtorch.tensor([[0, 0]]), webtorch.ones(1, 1)), ShapeError, None, r"and than src \[1, 1\]"),
-    "select dim": (lambda x: x.index_select(2, webtorch.tensor([0])), IndexError, "index_select_error_dim_out_of_range", "got 2"),
+    "scatter dim": (
+        lambda x: x.scatter(-3, webtorch.tensor([[0]]), 1.0),
+        IndexError,
+        "scatter_error_dim_out_of_range",
+        "got -3",
+    ),
+    "scatter dtype": (
+        lambda x: x.scatter(0, webtorch.tensor([[0]]), webtorch.tensor([[1]])),
+        RuntimeError,
+        None,
+        "self.dtype to be equal to src.dtype",
+    ),
+    "scatter src": (
+        lambda x: x.scatter(0, webtorch.tensor([[0, 0]]), webtorch.ones(1, 1)),
+        ShapeError,
+        None,
+        r"and than src \[1, 1\]",
+    ),
+    "select dim": (
+        lambda x: x.index_select(2, webtorch.tensor([0])),
+        IndexError,
+        "index_select_error_dim_out_of_range",
+        "got 2",
+    ),
     "select vector": (lambda x: x.index_select(0, webtorch.tensor([[0]])), IndexError, None, "vector"),
     "fill mask": (lambda x: x.masked_fill(webtorch.tensor([1, 0, 1]), 0.0), DTypeError, None, r"use mask.bool\(\)"),
     "fill value": (lambda x: x.masked_fill(x > 0, webtorch.zeros(3)), RuntimeError, None, "0-dimensional"),
     "mask dtype": (lambda x: x.masked_select(x), DTypeError, None, r"use mask.bool\(\)"),
     "no index": (lambda x: x.index_put((), webtorch.tensor(1.0)), IndexError, None, "at least one index"),
-    "copy sizes": (lambda x: x.index_copy(0, webtorch.tensor([0]), webtorch.ones(1, 2)), ShapeError, None, r"source must have shape \[1, 3\], but has \[1, 2\]"),
-    "add sizes": (lambda x: x.index_add(0, webtorch.tensor([0, 1]), webtorch.ones(3, 3)), ShapeError, None, r"index_add\(dim=0\) of shape \[2, 3\] with 2 indices"),
-    "add dtype": (lambda x: x.index_add(0, webtorch.tensor([0]), webtorch.ones(1, 3, dtype=webtorch.int64)), DTypeError, None, "same dtype"),
+    "copy sizes": (
+        lambda x: x.index_copy(0, webtorch.tensor([0]), webtorch.ones(1, 2)),
+        ShapeError,
+        None,
+        r"source must have shape \[1, 3\], but has \[1, 2\]",
+    ),
+    "add sizes": (
+        lambda x: x.index_add(0, webtorch.tensor([0, 1]), webtorch.ones(3, 3)),
+        ShapeError,
+        None,
+        r"index_add\(dim=0\) of shape \[2, 3\] with 2 indices",
+    ),
+    "add dtype": (
+        lambda x: x.index_add(0, webtorch.tensor([0]), webtorch.ones(1, 3, dtype=webtorch.int64)),
+        DTypeError,
+        None,
+        "same dtype",
+    ),
 }
 
 

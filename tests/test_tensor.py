@@ -30,7 +30,12 @@ def default_dtypes(m):
     ]:  # fmt: skip
         yield m.tensor(data)
     yield m.tensor([1, 2], dtype=m.float32), m.tensor([1.7, -1.7], dtype=m.int64), m.tensor([0, 2, -1], dtype=m.bool)
-    yield m.tensor([0.0, 0.5], dtype=m.bool), m.tensor(300.0, dtype=m.float16), m.tensor([1, 0], dtype=m.uint8), m.tensor(True, dtype=m.float32)
+    yield (
+        m.tensor([0.0, 0.5], dtype=m.bool),
+        m.tensor(300.0, dtype=m.float16),
+        m.tensor([1, 0], dtype=m.uint8),
+        m.tensor(True, dtype=m.float32),
+    )
     yield m.tensor([m.tensor(1.0), m.tensor(2.0)]), m.tensor([[m.tensor(1), 2], [3, m.tensor(4)]])
 
 
@@ -47,21 +52,65 @@ def the_default_dtype_can_be_changed(m):
 
 @program
 def constants(m):
-    yield m.zeros(2, 3), m.zeros((2, 3)), m.zeros([2]), m.zeros(2, dtype=m.int32), m.zeros(()), m.zeros(0, 2), m.ones(2, 1, dtype=m.bool)
-    yield m.full((2,), 7), m.full((2,), 7.0), m.full((1, 2), True), m.full((2,), 3, dtype=m.float16), m.full((), 2.5), m.full([2], float("nan"))
+    yield (
+        m.zeros(2, 3),
+        m.zeros((2, 3)),
+        m.zeros([2]),
+        m.zeros(2, dtype=m.int32),
+        m.zeros(()),
+        m.zeros(0, 2),
+        m.ones(2, 1, dtype=m.bool),
+    )
+    yield (
+        m.full((2,), 7),
+        m.full((2,), 7.0),
+        m.full((1, 2), True),
+        m.full((2,), 3, dtype=m.float16),
+        m.full((), 2.5),
+        m.full([2], float("nan")),
+    )
     yield m.full((3,), -1, dtype=m.int8), m.full((2,), 2**40), m.full((2,), 1.0, dtype=m.bool)
     x = m.ones(2, 2, dtype=m.int16)
-    yield m.zeros_like(x), m.ones_like(x, dtype=m.float32), m.full_like(x, 3), m.full_like(x, 2.7), list(m.empty_like(x).shape), list(m.empty(2, 0).shape)
+    yield (
+        m.zeros_like(x),
+        m.ones_like(x, dtype=m.float32),
+        m.full_like(x, 3),
+        m.full_like(x, 2.7),
+        list(m.empty_like(x).shape),
+        list(m.empty(2, 0).shape),
+    )
     yield x.new_zeros(2), x.new_ones((1, 2)), x.new_full((2,), 9), x.new_tensor([1.5, 2.5]), list(x.new_empty(3).shape)
     yield m.eye(3), m.eye(2, 3), m.eye(3, 2, dtype=m.int64), m.eye(0), m.scalar_tensor(3)
 
 
 @program
 def ramps(m):
-    yield m.arange(5), m.arange(1, 4), m.arange(1, 10, 3), m.arange(5, 0, -2), m.arange(0), m.arange(3, 3), m.arange(2.5), m.arange(0, 1, 0.25)
-    yield m.arange(1, 2.5, 0.5), m.arange(5, dtype=m.float32), m.arange(3, dtype=m.uint8), m.arange(4, dtype=m.float16), m.arange(2**40, 2**40 + 3)
+    yield (
+        m.arange(5),
+        m.arange(1, 4),
+        m.arange(1, 10, 3),
+        m.arange(5, 0, -2),
+        m.arange(0),
+        m.arange(3, 3),
+        m.arange(2.5),
+        m.arange(0, 1, 0.25),
+    )
+    yield (
+        m.arange(1, 2.5, 0.5),
+        m.arange(5, dtype=m.float32),
+        m.arange(3, dtype=m.uint8),
+        m.arange(4, dtype=m.float16),
+        m.arange(2**40, 2**40 + 3),
+    )
     yield m.arange(-3, 3), m.arange(1.0, -1.0, -0.5), m.arange(m.tensor(3)), m.arange(0, 10, 4, dtype=m.int8)
-    yield m.linspace(0, 1, 5), m.linspace(-2, 2, 4), m.linspace(3, 3, 3), m.linspace(0, 10, 1), m.linspace(1, 0, 0), m.linspace(0, 1, 3, dtype=m.float16)
+    yield (
+        m.linspace(0, 1, 5),
+        m.linspace(-2, 2, 4),
+        m.linspace(3, 3, 3),
+        m.linspace(0, 10, 1),
+        m.linspace(1, 0, 0),
+        m.linspace(0, 1, 3, dtype=m.float16),
+    )
     yield error(RuntimeError, "step must be nonzero", lambda: m.arange(0, 3, 0))
     yield error(RuntimeError, "upper bound and lower bound inconsistent with step sign", lambda: m.arange(3, 0))
     yield error(RuntimeError, "unsupported range", lambda: m.arange(0, float("inf")))
@@ -86,7 +135,17 @@ def copies_and_shares(m):
     yield y, x.to(m.float32) is x, x.float() is x, x.contiguous() is x, x.clone() is x, x.to(m.float32, copy=True) is x
     z = x.clone()
     z[0] = 9.0
-    yield x, z, x.to(m.int64), x.type(m.float16), x.half().float(), x.double().dtype == m.float64, x.bool(), x.int(), x.long()
+    yield (
+        x,
+        z,
+        x.to(m.int64),
+        x.type(m.float16),
+        x.half().float(),
+        x.double().dtype == m.float64,
+        x.bool(),
+        x.int(),
+        x.long(),
+    )
     yield x.to(y).dtype == m.float64, x.type_as(m.tensor(1)).dtype == m.int64
 
 
@@ -98,40 +157,114 @@ def conversions(m):
     whole = m.tensor([-1, 0, 1, 127, 200, 70000, 2**31 - 1])
     for dtype in (m.int32, m.int16, m.int8, m.uint8, m.bool, m.float32, m.float16):
         yield whole.to(dtype)
-    yield m.tensor([True, False]).to(m.float32), m.tensor([True, False]).to(m.int64), m.tensor([1e-8, 6e4, 7e4, -0.0]).half()
+    yield (
+        m.tensor([True, False]).to(m.float32),
+        m.tensor([True, False]).to(m.int64),
+        m.tensor([1e-8, 6e4, 7e4, -0.0]).half(),
+    )
     yield m.tensor([2**24 + 1, 2**53 + 1, -(2**62)]).float(), m.tensor([float("nan"), 0.0]).bool()
 
 
 @program
 def reading(m):
     x = m.tensor([[1.5, -2.0], [0.0, 4.0]])
-    yield x.tolist(), x[0, 0].item(), x[0].tolist(), m.tensor(3).item(), m.tensor(True).item(), m.tensor([[7]]).item(), m.tensor([]).tolist()
-    yield m.tensor(2**40 + 1).item(), m.tensor([2**62, -1]).tolist(), m.tensor(0.1, dtype=m.float16).item(), m.tensor(0.1).item()
-    yield float(m.tensor([2.5])), int(m.tensor(2.9)), bool(m.tensor([0.0])), len(x), [row.tolist() for row in x], m.zeros(0, 3).tolist()
+    yield (
+        x.tolist(),
+        x[0, 0].item(),
+        x[0].tolist(),
+        m.tensor(3).item(),
+        m.tensor(True).item(),
+        m.tensor([[7]]).item(),
+        m.tensor([]).tolist(),
+    )
+    yield (
+        m.tensor(2**40 + 1).item(),
+        m.tensor([2**62, -1]).tolist(),
+        m.tensor(0.1, dtype=m.float16).item(),
+        m.tensor(0.1).item(),
+    )
+    yield (
+        float(m.tensor([2.5])),
+        int(m.tensor(2.9)),
+        bool(m.tensor([0.0])),
+        len(x),
+        [row.tolist() for row in x],
+        m.zeros(0, 3).tolist(),
+    )
     yield 1.5 in x, 9.0 in x, [0, 1, 2][m.tensor(1)], f"{m.tensor(1.23456):.2f}", m.tensor(3).__index__()
-    yield m.tensor([1, 2]).numpy(), x.t().numpy(), x[:, 1].numpy(), np.asarray(x), np.array(x, dtype=np.int64), x.__array__().dtype == np.float32
+    yield (
+        m.tensor([1, 2]).numpy(),
+        x.t().numpy(),
+        x[:, 1].numpy(),
+        np.asarray(x),
+        np.array(x, dtype=np.int64),
+        x.__array__().dtype == np.float32,
+    )
     yield error(RuntimeError, "cannot be converted to Scalar", lambda: x.item())
     yield error(RuntimeError, "cannot be converted to Scalar", lambda: m.tensor([]).item())
     yield error(RuntimeError, "Boolean value of Tensor with more than one value is ambiguous", lambda: bool(x))
     yield error(TypeError, "len() of a 0-d tensor", lambda: len(m.tensor(1)))
     yield error(TypeError, "iteration over a 0-d tensor", lambda: list(m.tensor(1)))
-    yield error(TypeError, "only integer tensors of a single element can be converted to an index", lambda: [1][m.tensor(0.5)])
-    yield error(RuntimeError, "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.", lambda: m.ones(1, requires_grad=True).numpy())
+    yield error(
+        TypeError, "only integer tensors of a single element can be converted to an index", lambda: [1][m.tensor(0.5)]
+    )
+    yield error(
+        RuntimeError,
+        "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.",
+        lambda: m.ones(1, requires_grad=True).numpy(),
+    )
 
 
 @program
 def geometry(m):
     x = m.zeros(2, 3, 4)
-    yield list(x.shape), list(x.size()), x.size(-1), x.dim(), x.ndim, x.numel(), x.nelement(), list(x.stride()), x.stride(1), x.element_size(), x.nbytes
+    yield (
+        list(x.shape),
+        list(x.size()),
+        x.size(-1),
+        x.dim(),
+        x.ndim,
+        x.numel(),
+        x.nelement(),
+        list(x.stride()),
+        x.stride(1),
+        x.element_size(),
+        x.nbytes,
+    )
     y = x.permute(2, 0, 1)[1:, :, ::2]
-    yield list(y.shape), list(y.stride()), y.storage_offset(), y.is_contiguous(), x.is_contiguous(), x.is_floating_point(), x.is_complex()
-    yield x.shape == (2, 3, 4), x.shape[1], list(x.shape[1:]), x.shape.numel(), x.is_signed(), m.tensor([1], dtype=m.uint8).is_signed()
-    yield list(m.broadcast_shapes((2, 1), (3,))), m.is_tensor(x), m.is_tensor(1), m.numel(x), x.requires_grad, x.is_leaf, x.itemsize
+    yield (
+        list(y.shape),
+        list(y.stride()),
+        y.storage_offset(),
+        y.is_contiguous(),
+        x.is_contiguous(),
+        x.is_floating_point(),
+        x.is_complex(),
+    )
+    yield (
+        x.shape == (2, 3, 4),
+        x.shape[1],
+        list(x.shape[1:]),
+        x.shape.numel(),
+        x.is_signed(),
+        m.tensor([1], dtype=m.uint8).is_signed(),
+    )
+    yield (
+        list(m.broadcast_shapes((2, 1), (3,))),
+        m.is_tensor(x),
+        m.is_tensor(1),
+        m.numel(x),
+        x.requires_grad,
+        x.is_leaf,
+        x.itemsize,
+    )
 
 
 @program
 def promotion_in_operations(m):
-    tensors = [m.tensor([1, 2], dtype=dtype) for dtype in (m.bool, m.uint8, m.int8, m.int32, m.int64, m.float16, m.float32)]
+    tensors = [
+        m.tensor([1, 2], dtype=dtype) for dtype in (m.bool, m.uint8, m.int8, m.int32, m.int64, m.float16, m.float32)
+    ]
     zero_dim = [m.tensor(1, dtype=dtype) for dtype in (m.bool, m.uint8, m.int64, m.float16, m.float32)]
     for x in tensors:
         for y in [*tensors, *zero_dim, 2, 2.5]:
@@ -139,7 +272,12 @@ def promotion_in_operations(m):
             yield str((y * x).dtype).split(".")[1]
     yield [str((x / 2).dtype).split(".")[1] for x in tensors], [str(x.sum().dtype).split(".")[1] for x in tensors]
     yield [str((x + True).dtype).split(".")[1] for x in tensors], [str(x.exp().dtype).split(".")[1] for x in tensors]
-    yield m.tensor([200], dtype=m.uint8) + m.tensor([100], dtype=m.uint8), m.tensor([100], dtype=m.int8) * 2, m.tensor([5]) // 2, m.tensor([-5]) % 3
+    yield (
+        m.tensor([200], dtype=m.uint8) + m.tensor([100], dtype=m.uint8),
+        m.tensor([100], dtype=m.int8) * 2,
+        m.tensor([5]) // 2,
+        m.tensor([-5]) % 3,
+    )
     yield m.tensor([1, 2]) / m.tensor([2, 2]), m.tensor(5) / 2, m.tensor([1]) == 1.0, m.tensor([3]) > 2.5
     x = m.tensor([1, 2])
     yield error(RuntimeError, "can't be cast to the desired output type", lambda: x.add_(1.5))
@@ -282,7 +420,14 @@ def test_what_is_no_number_is_refused(case, device):
 
 
 def test_range_and_finiteness_are_checked():
-    for data, dtype in [(300, "uint8"), (-256, "uint8"), ([127, 128], "int8"), (2**31, "int32"), (1e10, "int32"), (-5.5, "uint8")]:
+    for data, dtype in [
+        (300, "uint8"),
+        (-256, "uint8"),
+        ([127, 128], "int8"),
+        (2**31, "int32"),
+        (1e10, "int32"),
+        (-5.5, "uint8"),
+    ]:
         with pytest.raises(DTypeError, match="cannot be converted to type .* without overflow"):
             webtorch.tensor(data, dtype=dtype)
     for data in (float("nan"), [1.0, float("inf")]):
@@ -323,7 +468,11 @@ def test_numpy_shares_memory_with_a_cpu_tensor():
     array[0, 0] = 7
     x[1] = 3.0
     assert x[0, 0].item() == 7 and array[1].tolist() == [3, 3, 3]
-    assert np.shares_memory(x.t().numpy(), array) and np.shares_memory(np.asarray(x), array) and np.shares_memory(x[1:].numpy(), array)
+    assert (
+        np.shares_memory(x.t().numpy(), array)
+        and np.shares_memory(np.asarray(x), array)
+        and np.shares_memory(x[1:].numpy(), array)
+    )
     copied = np.array(x)
     copied[:] = -1
     assert x[0, 0].item() == 7
@@ -337,8 +486,10 @@ def test_numpy_shares_memory_with_a_cpu_tensor():
 def test_results_do_not_share_memory():
     """Only views do: a result that happens to equal its input is memory of its own."""
     x = webtorch.ones(4)
-    for result in (x + 0, x * 1, x.clone(), x.abs(), x.sum(0, keepdim=True), webtorch.cat([x]), x.to(webtorch.float32, copy=True), x[[0, 1, 2, 3]],
-                   x.expand(1, 4).contiguous().clone(), webtorch.where(x > 0, x, x), x.max(0, keepdim=True)[0]):  # fmt: skip
+    for result in (
+        x + 0, x * 1, x.clone(), x.abs(), x.sum(0, keepdim=True), webtorch.cat([x]), x.to(webtorch.float32, copy=True),
+        x[[0, 1, 2, 3]], x.expand(1, 4).contiguous().clone(), webtorch.where(x > 0, x, x), x.max(0, keepdim=True)[0],
+    ):  # fmt: skip
         result.zero_()
         assert x.tolist() == [1, 1, 1, 1]
 
@@ -425,7 +576,9 @@ def test_numpy_functions_take_tensors(device):
 def test_moving():
     x = webtorch.arange(6).reshape(2, 3)
     y = x.to("webgpu")
-    assert y.device.type == "webgpu" and y.is_webgpu and not y.is_cpu and y.tolist() == x.tolist() and y.dtype is x.dtype
+    assert (
+        y.device.type == "webgpu" and y.is_webgpu and not y.is_cpu and y.tolist() == x.tolist() and y.dtype is x.dtype
+    )
     assert y.to("webgpu") is y and x.to("cpu") is x and x.cpu() is x and y.cpu().tolist() == x.tolist()
     assert x.t()[1:].to("webgpu").tolist() == x.t()[1:].tolist() and y.t()[1:].cpu().tolist() == x.t()[1:].tolist()
     assert y.to(webtorch.float32).device.type == "webgpu" and y.to("cpu", webtorch.float32).dtype is webtorch.float32
@@ -543,7 +696,12 @@ def test_distributions(device):
     u = webtorch.rand(n, device=device).numpy().astype(np.float64)
     assert u.min() >= 0 and u.max() < 1 and abs(u.mean() - 0.5) < 0.005 and abs(u.var() - 1 / 12) < 0.002
     z = webtorch.randn(n, device=device).numpy().astype(np.float64)
-    assert abs(z.mean()) < 0.016 and abs(z.var() - 1) < 0.025 and abs((z**4).mean() - 3) < 0.15 and 3.5 < np.abs(z).max() < 7
+    assert (
+        abs(z.mean()) < 0.016
+        and abs(z.var() - 1) < 0.025
+        and abs((z**4).mean() - 3) < 0.15
+        and 3.5 < np.abs(z).max() < 7
+    )
     assert abs(np.mean(np.abs(z) > 1.959964) - 0.05) < 0.004
     k = webtorch.randint(0, 7, (n,), device=device).numpy()
     counts = np.bincount(k, minlength=7)
@@ -569,7 +727,10 @@ def test_generators(device):
     assert webtorch.equal(second, webtorch.randn(5, generator=g, device=device))
     assert g.initial_seed() == 7 and g.seed() == g.initial_seed()
     twin = h.clone_state()
-    assert webtorch.equal(webtorch.randint(100, (9,), generator=twin, device=device), webtorch.randint(100, (9,), generator=h, device=device))
+    assert webtorch.equal(
+        webtorch.randint(100, (9,), generator=twin, device=device),
+        webtorch.randint(100, (9,), generator=h, device=device),
+    )
     # The default generator is left alone by others.
     webtorch.manual_seed(3)
     expected = webtorch.rand(3)
@@ -583,7 +744,10 @@ def test_generators(device):
 
 
 def test_seeds():
-    draws = {seed: tuple(webtorch.rand(4, generator=webtorch.Generator().manual_seed(seed)).tolist()) for seed in (0, 1, -1, 2**63, 2**64 - 1, 2**32)}
+    draws = {
+        seed: tuple(webtorch.rand(4, generator=webtorch.Generator().manual_seed(seed)).tolist())
+        for seed in (0, 1, -1, 2**63, 2**64 - 1, 2**32)
+    }
     assert draws[-1] == draws[2**64 - 1] and len(set(draws.values())) == 5
     for seed in (2**64, -(2**63) - 1):
         with pytest.raises((ValueError, RuntimeError), match="overflow"):
@@ -595,14 +759,21 @@ def test_seeds():
 def test_random_arguments_are_checked(device):
     with webtorch.device(device):
         for call in (
-            lambda: webtorch.randint(5, 5, (2,)), lambda: webtorch.randint(3, 1, (2,)), lambda: webtorch.randperm(-1), lambda: webtorch.rand(-1),
-            lambda: webtorch.rand(2, dtype=webtorch.int64), lambda: webtorch.dropout(webtorch.ones(2), 1.5), lambda: webtorch.randn(2, dtype=webtorch.bool),
+            lambda: webtorch.randint(5, 5, (2,)), lambda: webtorch.randint(3, 1, (2,)), lambda: webtorch.randperm(-1),
+            lambda: webtorch.rand(-1), lambda: webtorch.rand(2, dtype=webtorch.int64), lambda: webtorch.randn(2, dtype=webtorch.bool),
+            lambda: webtorch.dropout(webtorch.ones(2), 1.5),
         ):  # fmt: skip
             with pytest.raises((RuntimeError, TypeError, ValueError), match=r"\w{4}"):
                 call()
-        assert webtorch.rand(0).shape == (0,) and webtorch.randperm(0).tolist() == [] and webtorch.randint(5, (0, 2)).shape == (0, 2)
+        assert (
+            webtorch.rand(0).shape == (0,)
+            and webtorch.randperm(0).tolist() == []
+            and webtorch.randint(5, (0, 2)).shape == (0, 2)
+        )
         assert webtorch.rand(()).shape == () and webtorch.randn(2, requires_grad=True).requires_grad
-        assert webtorch.dropout(webtorch.ones(3), 1.0).tolist() == [0, 0, 0] and webtorch.dropout(webtorch.ones(3), 0.0).tolist() == [1, 1, 1]
+        assert webtorch.dropout(webtorch.ones(3), 1.0).tolist() == [0, 0, 0] and webtorch.dropout(
+            webtorch.ones(3), 0.0
+        ).tolist() == [1, 1, 1]
 
 
 def test_dropout_keeps_the_mask_for_its_gradient(device):
