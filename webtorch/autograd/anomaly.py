@@ -94,6 +94,10 @@ class detect_anomaly:
     def __init__(self, check_nan: Any = True) -> None:
         self.check_nan = True if callable(check_nan) else checked(check_nan, "detect_anomaly(check_nan)")
         self.previous: tuple[bool, bool] = (enabled, stops_at_nan)
+        warnings.warn(
+            "Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for debugging.",
+            stacklevel=2,
+        )
 
     def __enter__(self) -> None:
         self.previous = (enabled, stops_at_nan)

@@ -462,6 +462,9 @@ def gradgradcheck(
     """
     if not (check_fwd_over_rev or check_rev_over_rev):
         raise AssertionError("Expected at least one of check_fwd_over_rev or check_rev_over_rev to be True")
+    for name, asked in (("check_undefined_grad", check_undefined_grad), ("check_batched_grad", check_batched_grad)):
+        if asked and not check_rev_over_rev:
+            raise AssertionError(f"Setting {name}=True requires check_rev_over_rev to be True")
     inputs = as_tuple(inputs)
     check_inputs(inputs, "gradgradcheck")
     wanted = [position for position, value in enumerate(inputs) if isinstance(value, Tensor) and value.requires_grad]
