@@ -229,7 +229,6 @@ def test_save_on_cpu_keeps_nothing_on_the_gpu():
     with graph.save_on_cpu():
         y = x * 2.0
         z = (y * y).sum()
-        z.grad_fn
     saved = z.grad_fn.next_functions[0][0].saved
     places = {value.packed[1].device.type for value in saved.values() if hasattr(value, "packed")}
     z.backward()

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from .graph import Operand
-from .shapes import broadcast_strides, contiguous_strides
+from .shapes import broadcast_strides
 from .tensor import Tensor, view_of
 
 Levels = tuple[tuple[int, int], ...]  # (level, size), sorted by level

@@ -25,7 +25,8 @@ class HookState(NamedTuple):
 
 
 # Per thread and per async task, like the gradient modes.
-_hooks: ContextVar[HookState] = ContextVar("webtorch_saved_tensors_hooks", default=HookState())
+NO_HOOKS = HookState()
+_hooks: ContextVar[HookState] = ContextVar("webtorch_saved_tensors_hooks", default=NO_HOOKS)
 
 
 # ---- what SavedTensor asks ------------------------------------------------------------------------------------------
@@ -41,7 +42,7 @@ def pack(hook: Callable, tensor: Tensor) -> Any:
     """Call a pack hook on the tensor's value. What it does is not recorded, and saves nothing itself."""
     value = tensor.detach()
     version = value._storage.version
-    token = _hooks.set(HookState())
+    token = _hooks.set(NO_HOOKS)
     try:
         with grad_mode.no_grad():
             packed = hook(value)
