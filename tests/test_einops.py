@@ -170,7 +170,7 @@ def test_hints():
         R(x, "height w -> w height", heigth=2)
     with pytest.raises(EinopsError, match="[.] Did you mean .*'mean'"):
         webtorch.reduce(x, "a b -> a", "maen")
-    with pytest.raises(EinopsError, match="Did you mean 'width'"):
+    with pytest.raises(EinopsError, match="Did you mean 'widht'"):
         R(x, "h width -> widht h")
 
 

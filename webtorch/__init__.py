@@ -53,6 +53,7 @@ from .errors import (
     ShapeError,
 )
 from .functional import *  # noqa: F403
+from .determinism import *  # noqa: F403
 from .einops import *  # noqa: F403
 from .einsum import *  # noqa: F403
 from .autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
@@ -82,6 +83,7 @@ from .printing import get_printoptions, printoptions, set_printoptions
 from .random import *  # noqa: F403
 from .shapes import broadcast_shapes
 from .tensor import Size, Tensor
+from .windows import *  # noqa: F403
 from .typing_rules import is_complex, is_floating_point, is_nonzero, is_tensor, numel, result_type
 from .version import __version__
 

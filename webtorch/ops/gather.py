@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph
+from .. import batching, codegen, determinism, dtypes, engine, graph
 from ..errors import DTypeError
 from ..graph import Operand
 from ..shapes import contiguous_strides, numel
@@ -205,6 +205,8 @@ class Put(Write):
         old, value = old.detach().contiguous(), value.detach()
         if not numel(value._shape):
             return old.clone()
+        if accumulate and old.device.type != "cpu" and old.dtype.is_floating_point:
+            determinism.not_deterministic("adding values at indices on webgpu (index_put, index_add, scatter_add)")
         if accumulate and old.device.type != "cpu" and old.dtype is dtypes.float64:
             raise DTypeError("adding to repeated indices in float64 is not possible on webgpu; use device='cpu' or float32")
         if accumulate and old.device.type != "cpu" and old.dtype not in (dtypes.float32, dtypes.int32, dtypes.int64):

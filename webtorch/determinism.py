@@ -1,0 +1,286 @@
+"""Settings that PyTorch keeps for the whole process: deterministic algorithms, precision of products, warnings, threads;
+and questions about dtypes that need no tensor."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+from . import dtypes
+from .dtypes import dtype as DType
+from .errors import CODES, DTypeError, coded_error
+
+__all__ = [
+    "are_deterministic_algorithms_enabled", "buildErrorMessage", "build_error_message", "formatShape", "format_shape",
+    "get_deterministic_debug_mode", "get_float32_matmul_precision", "get_num_interop_threads", "get_num_threads",
+    "get_real_dtype", "is_complex_dtype", "is_deterministic_algorithms_warn_only_enabled", "is_floating_point_dtype",
+    "is_warn_always_enabled", "set_default_tensor_type", "set_deterministic_debug_mode", "set_float32_matmul_precision",
+    "set_warn_always", "sym_float", "sym_int", "sym_not", "use_deterministic_algorithms",
+]  # fmt: skip
+
+DEBUG_MODES = ("default", "warn", "error")
+PRECISIONS = ("highest", "high", "medium")
+
+settings: dict[str, Any] = {"debug_mode": 0, "precision": "highest", "warn_always": False}
+warned: set[str] = set()
+
+
+# ---- deterministic algorithms ---------------------------------------------------------------------------------------
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Whether an operation whose result may differ from run to run raises (or, with `warn_only`, warns).
+
+    Only additions of floats at repeated indices on webgpu are such: their order is not fixed. All else always is.
+
+    >>> import webtorch
+    >>> webtorch.use_deterministic_algorithms(True, warn_only=True)
+    >>> webtorch.are_deterministic_algorithms_enabled(), webtorch.get_deterministic_debug_mode()
+    (True, 1)
+    >>> webtorch.use_deterministic_algorithms(False)
+    """
+    set_deterministic_debug_mode((1 if warn_only else 2) if mode else 0)
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """Whether such an operation raises or warns.
+
+    >>> import webtorch
+    >>> webtorch.are_deterministic_algorithms_enabled()
+    False
+    """
+    return settings["debug_mode"] > 0
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """Whether such an operation warns instead of raising.
+
+    >>> import webtorch
+    >>> webtorch.is_deterministic_algorithms_warn_only_enabled()
+    False
+    """
+    return settings["debug_mode"] == 1
+
+
+def set_deterministic_debug_mode(debug_mode: int | str) -> None:
+    """What happens at such an operation: 0 or "default" nothing, 1 or "warn" a warning, 2 or "error" a RuntimeError.
+
+    >>> import webtorch
+    >>> webtorch.set_deterministic_debug_mode("default")
+    """
+    if isinstance(debug_mode, str):
+        if debug_mode not in DEBUG_MODES:
+            raise RuntimeError(f"set_deterministic_debug_mode({debug_mode!r}): expected one of {', '.join(DEBUG_MODES)}")
+        debug_mode = DEBUG_MODES.index(debug_mode)
+    if isinstance(debug_mode, bool) or not isinstance(debug_mode, int):
+        raise TypeError(f"set_deterministic_debug_mode({debug_mode!r}): debug_mode must be str or int")
+    if debug_mode not in (0, 1, 2):
+        raise RuntimeError(f"set_deterministic_debug_mode({debug_mode}): expected 0, 1 or 2")
+    settings["debug_mode"] = debug_mode
+
+
+def get_deterministic_debug_mode() -> int:
+    """0, 1 or 2: see `set_deterministic_debug_mode`.
+
+    >>> import webtorch
+    >>> webtorch.get_deterministic_debug_mode()
+    0
+    """
+    return settings["debug_mode"]
+
+
+def not_deterministic(call: str) -> None:
+    """To be told before an operation runs whose result may differ from run to run."""
+    mode = settings["debug_mode"]
+    if not mode:
+        return
+    message = (
+        f"{call} does not have a deterministic implementation, but you set "
+        "'webtorch.use_deterministic_algorithms(True)'. Compute it on the cpu, in an integer dtype, or turn the setting off"
+    )
+    if mode == 2:
+        raise RuntimeError(message + "; with warn_only=True it warns only.")
+    if settings["warn_always"] or call not in warned:
+        warned.add(call)
+        warnings.warn(message + ".", UserWarning, stacklevel=3)
+
+
+def set_warn_always(b: bool) -> None:
+    """Whether a warning that is given once per process is given every time.
+
+    >>> import webtorch
+    >>> webtorch.set_warn_always(False)
+    """
+    if not isinstance(b, bool):
+        raise TypeError(f"set_warn_always({b!r}): expected a bool")
+    settings["warn_always"] = b
+
+
+def is_warn_always_enabled() -> bool:
+    """Whether a warning that is given once per process is given every time.
+
+    >>> import webtorch
+    >>> webtorch.is_warn_always_enabled()
+    False
+    """
+    return settings["warn_always"]
+
+
+# ---- precision and threads ------------------------------------------------------------------------------------------
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """How exact float32 products must be at least: "highest", "high" or "medium". All kernels here are of the highest.
+
+    >>> import webtorch
+    >>> webtorch.set_float32_matmul_precision("highest")
+    """
+    if precision not in PRECISIONS:
+        raise RuntimeError(f"set_float32_matmul_precision({precision!r}): expected one of {', '.join(PRECISIONS)}")
+    settings["precision"] = precision
+
+
+def get_float32_matmul_precision() -> str:
+    """What `set_float32_matmul_precision` was told.
+
+    >>> import webtorch
+    >>> webtorch.get_float32_matmul_precision()
+    'highest'
+    """
+    return settings["precision"]
+
+
+def get_num_threads() -> int:
+    """How many threads one operation on the cpu may use: numpy's matrix products take the number in OMP_NUM_THREADS or
+    OPENBLAS_NUM_THREADS, or one per core that this process may run on; other operations take one.
+
+    >>> import webtorch
+    >>> webtorch.get_num_threads() >= 1
+    True
+    """
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        if os.environ.get(name, "").isdecimal() and int(os.environ[name]) > 0:
+            return int(os.environ[name])
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def get_num_interop_threads() -> int:
+    """How many operations run side by side on the cpu: one.
+
+    >>> import webtorch
+    >>> webtorch.get_num_interop_threads()
+    1
+    """
+    return 1
+
+
+# ---- dtypes ---------------------------------------------------------------------------------------------------------
+
+
+def is_floating_point_dtype(dtype: Any) -> bool:
+    """Whether a dtype is a floating one.
+
+    >>> import webtorch
+    >>> webtorch.is_floating_point_dtype(webtorch.float16), webtorch.is_floating_point_dtype(webtorch.int8)
+    (True, False)
+    """
+    return dtypes.as_dtype(dtype).is_floating_point
+
+
+def is_complex_dtype(dtype: Any) -> bool:
+    """Whether a dtype is a complex one.
+
+    >>> import webtorch
+    >>> webtorch.is_complex_dtype(webtorch.float32)
+    False
+    """
+    return dtypes.as_dtype(dtype).is_complex
+
+
+def get_real_dtype(dtype: Any) -> DType:
+    """The dtype of the parts of a complex dtype; a real dtype itself.
+
+    >>> import webtorch
+    >>> webtorch.get_real_dtype(webtorch.float32)
+    webtorch.float32
+    """
+    return dtypes.as_dtype(dtype)
+
+
+TENSOR_TYPES = {"FloatTensor": dtypes.float32, "DoubleTensor": dtypes.float64, "HalfTensor": dtypes.float16}
+
+
+def set_default_tensor_type(t: Any) -> None:
+    """The older form of `set_default_dtype`: takes a dtype or a name such as "webtorch.DoubleTensor".
+
+    >>> import webtorch
+    >>> webtorch.set_default_tensor_type("webtorch.FloatTensor")
+    """
+    if isinstance(t, str) and t.rsplit(".", 1)[-1].endswith("Tensor"):
+        name = t.rsplit(".", 1)[-1]
+        if name not in TENSOR_TYPES:
+            raise DTypeError(
+                f"set_default_tensor_type({t!r}): only floating-point types are supported as the default type: "
+                f"{', '.join(TENSOR_TYPES)}"
+            )
+        t = TENSOR_TYPES[name]
+    dtypes.set_default_dtype(dtypes.as_dtype(t))
+
+
+# ---- small helpers of the index -------------------------------------------------------------------------------------
+
+
+def format_shape(shape: Any) -> str:
+    """A shape as error messages show it.
+
+    >>> import webtorch
+    >>> webtorch.format_shape((2, 3))
+    '[2, 3]'
+    """
+    return str([int(size) for size in shape])
+
+
+def build_error_message(code: str, message: str) -> str:
+    """The text of an error that has a torch.js name: the name, then what is wrong. Raises KeyError for other names.
+
+    >>> import webtorch
+    >>> webtorch.build_error_message("split_error_dim_out_of_range", "split(dim=3): there are 2 dimensions")
+    'split_error_dim_out_of_range: split(dim=3): there are 2 dimensions'
+    """
+    if code not in CODES:
+        raise KeyError(f"{code!r} is no error name of the index")
+    return str(coded_error(code, message))
+
+
+def sym_int(a: Any) -> int:
+    """`int(a)`: shapes are plain numbers here, never symbols.
+
+    >>> import webtorch
+    >>> webtorch.sym_int(2.7)
+    2
+    """
+    return int(a)
+
+
+def sym_float(a: Any) -> float:
+    """`float(a)`: shapes are plain numbers here, never symbols.
+
+    >>> import webtorch
+    >>> webtorch.sym_float(2)
+    2.0
+    """
+    return float(a)
+
+
+def sym_not(a: Any) -> bool:
+    """`not a`: shapes are plain numbers here, never symbols.
+
+    >>> import webtorch
+    >>> webtorch.sym_not(False)
+    True
+    """
+    return not a
+
+
+formatShape, buildErrorMessage = format_shape, build_error_message
