@@ -254,7 +254,7 @@ def test_a_training_step_of_a_small_network_is_fourteen_kernels():
     """Forward, backward and Adam: the weights' steps are computed where their gradients are, the loss is read at the end."""
     model = nn.Sequential(nn.Linear(10, 16), nn.ReLU(), nn.Linear(16, 4)).to("webgpu")
     optimizer = optim.Adam(model.parameters())
-    x, y = webtorch.rand(32, 10, device="webgpu"), webtorch.randint(0, 4, (32,), device="webgpu")
+    x, y = webtorch.rand(32, 10, device="webgpu"), webtorch.randint(0, 4, (32,), dtype=webtorch.int32, device="webgpu")
     webtorch.sync_device()
 
     def step():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .. import creation, dtypes
 from ..tensor import Tensor
 from . import functional as F
 from . import init
-from .functional.normalisation import settle
 from .module import Module, Parameter
 
 __all__ = [
@@ -175,7 +175,7 @@ class Statistics(Module):
         self.register_parameter("bias", Parameter(creation.empty(num_features, **make)) if affine and bias else None)
         self.register_buffer("running_mean", creation.zeros(num_features, **make) if track_running_stats else None)
         self.register_buffer("running_var", creation.ones(num_features, **make) if track_running_stats else None)
-        counter = creation.tensor(0, dtype=dtypes.int64, device=device) if track_running_stats else None
+        counter = creation.tensor(0, dtype=dtypes.int64, device="cpu") if track_running_stats else None
         self.register_buffer("num_batches_tracked", counter)
         self.reset_parameters()
 
@@ -193,6 +193,15 @@ class Statistics(Module):
             init.ones_(self.weight)
         if self.bias is not None:
             init.zeros_(self.bias)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Statistics:
+        """The counter of batches stays on the cpu: it costs no kernel there, and not every GPU has 64-bit integers."""
+        counter, self._buffers["num_batches_tracked"] = self._buffers["num_batches_tracked"], None
+        try:
+            super()._apply(fn, recurse)
+        finally:
+            self._buffers["num_batches_tracked"] = counter
+        return self
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict, *rest: Any) -> None:
         key = prefix + "num_batches_tracked"
@@ -230,7 +239,6 @@ class BatchNorm(Statistics):
         self.check_input(input)
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats:
-            settle(self.num_batches_tracked)
             self.num_batches_tracked.add_(1)
             if self.momentum is None:  # the plain average over all batches
                 momentum = 1.0 / float(self.num_batches_tracked.item())

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import creation, dtypes, grad_mode
+from ... import creation, dtypes, engine, grad_mode
 from ...errors import ShapeError
 from ...ops.conv import as_sizes, convolve, convolve_transposed, windows
 from ...ops.pad import pad as pad_constant
@@ -157,8 +157,24 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
         before, after = amounts[2 * number : 2 * number + 2]
         if before or after:
             index = source_positions(mode, input._shape[dim], before, after)
-            input = input.index_select(dim, creation.tensor(index, device=input.device))
+            input = input.index_select(dim, positions(index, input))
     return input
+
+
+def positions(index: np.ndarray, x: Tensor) -> Tensor:
+    """An index tensor beside `x`: 32-bit on a GPU, since not every GPU has wider integers."""
+    return creation.tensor(index.astype(np.int64 if x.is_cpu else np.int32), device=x.device)
+
+
+def widest(index: Tensor) -> Tensor:
+    """Indices as int64, which PyTorch gives; int32 where the GPU has no 64-bit integers."""
+    if not index.is_cpu:
+        from ...backends.wgpu import get_device
+
+        limits = engine.limits_of(get_device())
+        if "shader-int64" not in limits.features:
+            return index
+    return index.to(dtypes.int64)
 
 
 def source_positions(mode: str, size: int, before: int, after: int) -> np.ndarray:
@@ -265,7 +281,7 @@ def max_pooled(
             flat = flat + place * below
             below *= shape[dim]
             inner *= size[dim]
-        return result, flat.to(dtypes.int64)
+        return result, widest(flat)
 
 
 def max_pool1d(
@@ -476,13 +492,13 @@ def adaptive_maximum(call: str, dims: int, input: Tensor, output_size: Any, retu
             ).reshape(-1)
         )
     for position, place in enumerate(places):
-        x = x.index_select(outer + position, creation.tensor(place, device=x.device))
+        x = x.index_select(outer + position, positions(place, x))
     size = tuple(len(place) // count for place, count in zip(places, sizes, strict=True))
     if not return_indices:
         return max_pooled(call, dims, x, size, size, 0, 1, False, False)
     result, indices = max_pooled(call, dims, x, size, size, 0, 1, False, True)
-    grid = np.arange(numel(shape), dtype=np.int64).reshape(shape)[np.ix_(*places)].reshape(-1)
-    return result, creation.tensor(grid, device=x.device)[indices]
+    grid = np.arange(numel(shape)).reshape(shape)[np.ix_(*places)].reshape(-1)
+    return result, widest(positions(grid, x)[indices])
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
