@@ -81,6 +81,7 @@ from .ops import unary as _unary
 from .ops.inplace import INPLACE as _INPLACE
 from .printing import get_printoptions, printoptions, set_printoptions
 from .random import *  # noqa: F403
+from .reductions import *  # noqa: F403
 from .shapes import broadcast_shapes
 from .tensor import Size, Tensor
 from .windows import *  # noqa: F403
