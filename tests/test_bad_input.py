@@ -321,7 +321,8 @@ CLEAR = (TypeError, RuntimeError, ValueError, IndexError, NotImplementedError)
 # These set something for good, write files, or end things.
 NOT_SWEPT = {
     "manual_seed", "requireWebGPU", "require_webgpu", "seed", "set_default_device", "set_default_dtype", "set_grad_enabled",
-    "set_printoptions", "set_rng_state", "initialize_device_async", "sync_device_async", "save", "compile", "sync_device", "initialize_device",
+    "set_printoptions", "set_rng_state", "initialize_device_async", "sync_device_async", "save", "compile",
+    "sync_device", "initialize_device",
 }  # fmt: skip
 
 
