@@ -296,15 +296,20 @@ def put_tangent(op, output, primals, given, attributes):
     return op(old, value, attributes["indices"], attributes["dims"], attributes["accumulate"])
 
 
-def contract_tangent(op, output, primals, given, attributes):
+def product_tangent(op, output, primals, given, attributes):
+    """Of what is linear in each of its two inputs."""
     a, b = primals
     total = None
     for part in ((given[0], b), (a, given[1])):
         if part[0] is None or part[1] is None:
             continue
-        product = op(*part, attributes["groups"])
+        product = op(*part, **attributes)
         total = product if total is None else total + product
     return total
+
+
+def same_op(op, output, primals, given, attributes):
+    return op(given[0], **attributes)
 
 
 LINEAR: dict[str, Callable] = {
@@ -316,7 +321,11 @@ LINEAR: dict[str, Callable] = {
     "_pad": pad_tangent,
     "_take": take_tangent,
     "_put": put_tangent,
-    "_contract": contract_tangent,
+    "_contract": product_tangent,
+    "_linear": product_tangent,
+    "_convolution": product_tangent,
+    "_window_sum": same_op,
+    "_pick": same_op,
     "_hide": lambda op, output, primals, given, attributes: op(given[0], attributes["level"], attributes["dim"]),
     "_show": lambda op, output, primals, given, attributes: op(
         given[0], attributes["level"], attributes["dim"], output._shape[attributes["dim"]]

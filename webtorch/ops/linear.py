@@ -16,6 +16,7 @@ from .matmul import contract
 class LinearMap(Op):
     """out[..., o] = sum over i of x[..., i] * w[o, i]."""
 
+    batches = True
     inlines = False
 
     def __call__(self, x: Tensor, w: Tensor) -> Tensor:

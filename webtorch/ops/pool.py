@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes, grad_mode, graph
+from .. import batching, dtypes, grad_mode, graph
 from ..shapes import numel
 from . import Op, Tensor, from_node, tracks
 from .binary import where
@@ -36,7 +36,9 @@ class WindowOp(Op):
         shape = (*rest, *window_shape(x._shape, low, size, room, stride, dilation))
         with grad_mode.no_grad():
             source = x.detach()
-            if x.device.type == "cpu" or not numel(shape):
+            if x._batch:
+                result = batching.lifted(lambda whole: self(whole, **attributes), source)
+            elif x.device.type == "cpu" or not numel(shape):
                 operand = padded(source, self.outside(x.dtype), **attributes)._operand()
                 result = from_node(graph.record(self, (operand,), attributes, shape, x.dtype, x.device))
             else:
