@@ -541,9 +541,15 @@ def test_dlpack(dtype, device):
     np.testing.assert_array_equal(np.from_dlpack(x.t()[1:]), x.t()[1:].numpy())
     back = webtorch.tensor(np.from_dlpack(x))
     assert back.dtype is x.dtype and back.tolist() == x.tolist()
+
+
+def test_pytorch_reads_our_tensors_and_we_its(device):
     torch = pytest.importorskip("torch")
-    np.testing.assert_array_equal(torch.from_dlpack(x).numpy(), x.numpy())
-    assert webtorch.tensor(torch.tensor([1.5, 2.5])).tolist() == [1.5, 2.5]
+    for dtype in SUPPORTED:
+        x = on_device(np.array([[0, 1, 2], [3, 4, 5]]).astype(dtype), device)
+        if x is not None:
+            np.testing.assert_array_equal(torch.from_dlpack(x).numpy(), x.numpy())
+    assert webtorch.tensor(torch.tensor([1.5, 2.5]), device=device).tolist() == [1.5, 2.5]
 
 
 def test_dlpack_refuses_what_it_cannot():
