@@ -157,12 +157,14 @@ def compounds() -> Iterator[tuple[Any, str, Callable]]:
     for module in modules:
         for name in getattr(module, "__all__", ()):
             function = vars(module).get(name)
+            function = inspect.unwrap(function) if inspect.isfunction(function) else function
             if inspect.isfunction(function) and function.__module__ == module.__name__:
                 versions[function] = timed_function(function)
     for owner in (sys.modules[package], Tensor, *modules):
         for name, value in list(vars(owner).items()):
-            if inspect.isfunction(value) and value in versions:
-                yield owner, name, versions[value]
+            # What is public may be wrapped for better errors.
+            if inspect.isfunction(value) and (function := inspect.unwrap(value)) in versions:
+                yield owner, name, versions[function]
 
 
 COMPOUNDS = ("functional", "creation", "random", "nn.functional")
