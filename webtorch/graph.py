@@ -14,7 +14,6 @@ from typing import Any
 from . import engine
 from .shapes import contiguous_strides, is_contiguous, numel
 
-
 # True where a write may not change the memory it writes to, because old values are kept for backward.
 keep_old_values: ContextVar[bool] = ContextVar("webtorch_keep_old_values", default=False)
 

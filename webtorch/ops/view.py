@@ -310,7 +310,6 @@ def strided_gradient_zeroed(g, base, view):
 
 def on_storage(g, geometry, span):
     """A flat tensor with `g`'s elements where a storage of that geometry has them, zero elsewhere."""
-    from ..creation import zeros
 
     shape, strides, offset = geometry
     if strides == contiguous_strides(shape) and offset == 0 and span == numel(shape):
