@@ -83,6 +83,7 @@ from .printing import get_printoptions, printoptions, set_printoptions
 from .random import *  # noqa: F403
 from .reductions import *  # noqa: F403
 from .shapes import broadcast_shapes
+from .sorting import *  # noqa: F403
 from .tensor import Size, Tensor
 from .windows import *  # noqa: F403
 from .typing_rules import is_complex, is_floating_point, is_nonzero, is_tensor, numel, result_type

@@ -1,0 +1,182 @@
+"""Sorting and what follows from it. On a GPU: a bitonic network of compare-and-exchange steps over whole rows, in which
+equal elements are told apart by their positions, so that the order is stable; on the cpu numpy's stable sort."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from . import batching, creation, dtypes
+from .errors import IndexShapeError, ShapeError
+from .functional import method, stack
+from .grad_mode import no_grad
+from .ops.binary import where
+from .ops.pad import pad
+from .shapes import normalize_dim
+from .tensor import Tensor
+
+__all__ = ["Sorted", "argsort", "kthvalue", "median", "msort", "sort", "topk"]
+
+
+class Sorted(NamedTuple):
+    """What `sort`, `topk`, `kthvalue` and `median` along a dimension return."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def precedes(a: Tensor, at_a: Tensor, b: Tensor, at_b: Tensor, count: int, descending: bool) -> Tensor:
+    """Whether a comes before b: NaN is the largest, padding comes last, and of equals the earlier is first."""
+    first = a > b if descending else a < b
+    equal = a == b
+    if a.dtype.is_floating_point:
+        nan_a, nan_b = a.isnan(), b.isnan()
+        first = first | ((nan_a & ~nan_b) if descending else (nan_b & ~nan_a))
+        equal = equal | (nan_a & nan_b)
+    inside_a, inside_b = at_a < count, at_b < count
+    return (inside_a & ~inside_b) | ((inside_a == inside_b) & (first | (equal & (at_a < at_b))))
+
+
+def network(x: Tensor, descending: bool) -> Tensor:
+    """The positions of the elements of each row of a matrix in sorted order, as int32."""
+    rows, count = x._shape
+    width = 1 << max(0, count - 1).bit_length()
+    keys = pad(x, (0, 0), (1, 1), (rows, width), 0)
+    places = creation.ramp_tensor(width, 0, 1, dtypes.int32, x.device).expand((rows, width))
+    size = 2
+    while size <= width:
+        reach = size // 2
+        while reach:
+            blocks = width // (2 * reach)
+            shape = (rows, blocks, 2, reach)
+            (a, b), (at_a, at_b) = keys.reshape(shape).unbind(2), places.reshape(shape).unbind(2)
+            block = creation.leaf(np.arange(blocks) * 2 * reach & size == 0, x.device).reshape((1, blocks, 1))
+            swap = precedes(b, at_b, a, at_a, count, descending) == block
+            keys = stack([where(swap, b, a), where(swap, a, b)], 2).reshape((rows, width))
+            places = stack([where(swap, at_b, at_a), where(swap, at_a, at_b)], 2).reshape((rows, width))
+            reach //= 2
+        size *= 2
+    return places.narrow(1, 0, count)
+
+
+def order(x: Tensor, dim: int, descending: bool) -> Tensor:
+    """The positions along `dim` in sorted order."""
+    with no_grad():
+        x = x.detach()
+        if x._batch:
+            return batching.lifted(lambda whole: order(whole, dim + whole.ndim - x.ndim, descending), x)
+        if x.dtype is dtypes.bool_:
+            x = x.to(dtypes.uint8)
+        if x.device.type == "cpu" or not x.numel():
+            array = x._array().reshape(x._shape)
+            if descending:  # twice reversed, so that of equals the earlier stays first
+                found = x._shape[dim] - 1 - np.flip(np.argsort(np.flip(array, dim), dim, kind="stable"), dim)
+            else:
+                found = np.argsort(array, dim, kind="stable")
+            return creation.leaf(np.ascontiguousarray(found.astype(np.int64)), x.device)
+        moved = x.movedim(dim, -1)
+        places = network(moved.reshape((-1, moved._shape[-1])), descending)
+        return places.reshape(moved._shape).movedim(-1, dim).to(dtypes.int64).contiguous()
+
+
+@method
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
+    """The positions along `dim` of the elements in sorted order; always stable. NaN counts as the largest.
+
+    >>> import webtorch
+    >>> webtorch.argsort(webtorch.tensor([3, 1, 2]))
+    tensor([1, 2, 0])
+    """
+    return sort(input, dim, descending).indices
+
+
+@method
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Sorted:
+    """The elements along `dim` in ascending (or descending) order, and their positions; always stable. NaN is the largest.
+
+    >>> import webtorch
+    >>> webtorch.sort(webtorch.tensor([3, 1, 2])).values
+    tensor([1, 2, 3])
+    """
+    dim = normalize_dim(dim, input.ndim, "sort")
+    if not input._shape:
+        return Sorted(input.clone(), creation.zeros((), dtype=dtypes.int64, device=input.device))
+    indices = order(input, dim, descending)
+    return Sorted(input.gather(dim, indices), indices)
+
+
+@method
+def msort(input: Tensor) -> Tensor:
+    """The elements along the first dimension in ascending order.
+
+    >>> import webtorch
+    >>> webtorch.msort(webtorch.tensor([3, 1, 2]))
+    tensor([1, 2, 3])
+    """
+    return sort(input, 0).values
+
+
+@method
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Sorted:
+    """The `k` largest (or smallest) elements along `dim`, in order, and their positions.
+
+    >>> import webtorch
+    >>> webtorch.topk(webtorch.tensor([3, 1, 2]), 2).values
+    tensor([3, 2])
+    """
+    dim = normalize_dim(dim, input.ndim, "topk")
+    if not 0 <= k <= (input._shape[dim] if input._shape else 1):
+        raise ShapeError(f"topk(k={k}, dim={dim}) of shape {list(input._shape)}: selected index k out of range")
+    if not input._shape:
+        return sort(input)
+    indices = order(input, dim, largest).narrow(dim, 0, k).contiguous()
+    return Sorted(input.gather(dim, indices), indices)
+
+
+@method
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Sorted:
+    """The `k`-th smallest element along `dim` (counted from 1), and its position.
+
+    >>> import webtorch
+    >>> webtorch.kthvalue(webtorch.tensor([3, 1, 2]), 2).values
+    tensor(2)
+    """
+    dim = normalize_dim(dim, input.ndim, "kthvalue")
+    if not 1 <= k <= (input._shape[dim] if input._shape else 1):
+        raise ShapeError(f"kthvalue(k={k}, dim={dim}) of shape {list(input._shape)}: selected number k out of range for dimension {dim}")
+    if not input._shape:
+        return sort(input)
+    indices = order(input, dim, False).narrow(dim, k - 1, 1).contiguous()
+    values = input.gather(dim, indices)
+    return Sorted(values, indices) if keepdim else Sorted(values.squeeze(dim), indices.squeeze(dim))
+
+
+@method
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor | Sorted:
+    """The median of all elements; with `dim` the pair (values, indices) along it. Of an even number, the lower of two.
+
+    NaN when there is one.
+
+    >>> import webtorch
+    >>> webtorch.median(webtorch.tensor([3, 1, 2, 4]))
+    tensor(2)
+    """
+    if dim is None:
+        if not input.numel():
+            return creation.full((), float("nan"), dtype=input.dtype, device=input.device)
+        return median(input.reshape((-1,)), 0)[0]
+    dim = normalize_dim(dim, input.ndim, "median")
+    if not input._shape:
+        return sort(input)
+    size = input._shape[dim]
+    if not size:
+        raise IndexShapeError(f"median(dim={dim}) of shape {list(input._shape)}: Expected reduction dim {dim} to have non-zero size.")
+    places = order(input, dim, False)
+    indices = places.narrow(dim, (size - 1) // 2, 1)
+    if input.dtype.is_floating_point:
+        nans = input.detach().isnan()
+        first = nans.to(dtypes.uint8).argmax(dim, keepdim=True)
+        indices = where(nans.any(dim, keepdim=True), first, indices)
+    values = input.gather(dim, indices)
+    return Sorted(values, indices) if keepdim else Sorted(values.squeeze(dim), indices.squeeze(dim))
