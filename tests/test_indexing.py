@@ -788,3 +788,20 @@ def test_indices_on_another_device():
     for call in (lambda: x.gather(0, webtorch.tensor([0])), lambda: x.index_select(0, webtorch.tensor([0]))):
         with pytest.raises(DeviceError, match="same device"):
             call()
+
+
+def test_many_indices(device):
+    """More than one workgroup's dimension of them, and many that add to the same few places."""
+    count = 5_000_000
+    source = np.random.default_rng(0)
+    at = source.integers(0, 10, count)
+    with webtorch.device(device):
+        index = webtorch.tensor(at)
+        totals = webtorch.zeros(10, dtype=webtorch.int32).index_add(0, index, webtorch.ones(count, dtype=webtorch.int32))
+        assert totals.tolist() == np.bincount(at, minlength=10).tolist()
+        table = webtorch.arange(10.0, requires_grad=True)
+        picked = table[index]
+        assert picked.sum().item() == pytest.approx(float(at.sum()), rel=1e-4)
+        assert picked.detach()[-3:].tolist() == at[-3:].astype(float).tolist()
+        picked[: 1 << 16].sum().backward()
+        np.testing.assert_array_equal(table.grad.numpy(), np.bincount(at[: 1 << 16], minlength=10))
