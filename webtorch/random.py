@@ -407,7 +407,8 @@ def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any
 
 
 def randperm(
-    n: int, *, generator: Generator | None = None, out: Tensor | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    n: int, *, generator: Generator | None = None, out: Tensor | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """A random permutation of 0 ... n - 1: random words sorted on the host, so that every device has the same.
 
