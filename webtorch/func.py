@@ -63,6 +63,8 @@ def entered(x: Any, transform: Transform, recorded: bool, call: str) -> Any:
         raise RuntimeError(
             f"{call}: only Tensors of floating point dtype can require gradients, not {x.dtype}; convert first, e.g. x.float()"
         )
+    if x.is_inference():
+        x = x.clone()  # outside of inference mode: autograd can save it
     levels = active_levels()
     if recorded and x.requires_grad:
         alias = forward_ad.alias(batching.spread(x, levels))
@@ -130,6 +132,17 @@ def normal_mode() -> Iterator[None]:
     else:
         with grad_mode.recording(True):
             yield
+
+
+@contextlib.contextmanager
+def out_of_inference() -> Iterator[None]:
+    """Normal mode inside inference mode, which turns forward mode off; else nothing."""
+    state = grad_mode.current()
+    if state.inference:
+        with grad_mode.inference_mode(False), grad_mode.recording(state.grad):
+            yield
+    else:
+        yield
 
 
 def gradients_of(outputs: list, inputs: list, cotangents: list, create_graph: bool) -> list:
@@ -316,7 +329,7 @@ def jvp(
     for leaf, tangent in zip(leaves, given, strict=True):
         forward_ad.check_tangent(leaf, tangent, "jvp")
     level = dual_level()
-    with inside_transform(), level:
+    with inside_transform(), out_of_inference(), level:
         duals = [forward_ad.alias(leaf) for leaf in leaves]
         for dual, tangent in zip(duals, given, strict=True):
             put(dual, level.level, tangent)

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from .. import batching, grad_mode
-from ..errors import ShapeError
+from ..errors import DeviceError, ShapeError
 from ..tensor import Tensor
 from . import anomaly
 from .graph import AccumulateGrad, Node, accumulator, edge
@@ -101,6 +101,12 @@ def start_gradients(tensors: tuple, gradients: Any, call: str) -> list:
                 f"Mismatch in shape: grad_output[{number}] has a shape of {list(gradient._shape)} and output[{number}] has a "
                 f"shape of {list(tensor._shape)}."
             )
+        elif gradient.device != tensor.device:
+            raise DeviceError(
+                f"{call}: grad_output[{number}] is on {gradient.device} and output[{number}] on {tensor.device}; move it with .to()"
+            )
+        elif gradient.dtype is not tensor.dtype:
+            gradient = gradient.to(tensor.dtype)
         starts.append(gradient)
     return starts
 

@@ -32,7 +32,7 @@ class UnpackedDualTensor(NamedTuple):
 
 class dual_level:
     """`with dual_level():` inside it, `make_dual` makes dual tensors, and operations on them carry tangents along. At its
-    end all tangents made in it are gone.
+    end all tangents made in it are gone. Gradient modes do not matter to it, except that `inference_mode` turns it off.
 
     As in PyTorch, one is not entered inside another; `webtorch.func.jvp` nests.
 
@@ -112,7 +112,8 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
             "make_dual: the tensor already has a tangent at this level; call unpack_dual(tensor).primal first to set another"
         )
     dual = alias(tensor)
-    tangents.put(dual, at, tangent)
+    if not grad_mode.current().inference:  # there, forward mode is off
+        tangents.put(dual, at, tangent)
     return dual
 
 
@@ -144,7 +145,7 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
     if not isinstance(tensor, Tensor):
         raise TypeError(f"unpack_dual: expected a Tensor, got {type(tensor).__name__}")
     stack = _levels.get()
-    if not stack:
+    if not stack or grad_mode.current().inference:
         return UnpackedDualTensor(tensor, None)
     return UnpackedDualTensor(below(tensor, stack[-1]), tangents.get(tensor, stack[-1]))
 

@@ -173,6 +173,17 @@ class Node:
         return f"<{self.name()} object at {id(self):#x}>"
 
 
+def laid_out_as(variable: Tensor, gradient: Tensor) -> Tensor:
+    """A copy of a gradient with the dimensions in memory in the order that the variable has them, if that has no gaps."""
+    if variable.is_contiguous() or len(variable._shape) < 2:
+        return gradient.clone()
+    order = tuple(sorted(range(variable.ndim), key=lambda dim: -variable._strides[dim]))
+    if contiguous_strides(tuple(variable._shape[dim] for dim in order)) != tuple(variable._strides[dim] for dim in order):
+        return gradient.clone()
+    copy = gradient.permute(order).clone().permute(tuple(order.index(dim) for dim in range(variable.ndim)))
+    return copy._view(copy._shape, copy._strides, copy._offset)
+
+
 _accumulating = threading.Lock()  # backward may run in several threads at once, with a leaf in common
 
 
@@ -197,8 +208,8 @@ class AccumulateGrad(Node):
     @staticmethod
     def accumulate(variable: Tensor, gradient: Tensor) -> None:
         if variable._grad is None:
-            # The engine may hand the same tensor to several leaves; each gets memory of its own.
-            variable._grad = gradient if grad_mode.current().grad else gradient.clone()
+            # The engine may hand the same tensor to several leaves; each gets memory of its own, laid out as the leaf is.
+            variable._grad = gradient if grad_mode.current().grad else laid_out_as(variable, gradient)
         elif grad_mode.current().grad:
             variable._grad = variable._grad + gradient
         else:
@@ -354,7 +365,3 @@ def attach(op: Any, output: Tensor, inputs: tuple, attributes: dict) -> None:
             kept = node.saved.get("out")
             if isinstance(kept, SavedTensor) and kept.tensor is not None:
                 tangents.copy(output, kept.tensor)
-
-
-def strides_of(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return contiguous_strides(shape)

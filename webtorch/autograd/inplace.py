@@ -97,7 +97,7 @@ def assign(target: Tensor, result: Tensor, call: str, overwrites: bool = False) 
         old = edge(target._base)
     retaining = (target.grad_fn, target._output_number) if rewrite and target._retains_grad else None
     target._write(value)
-    if tangents.live:
+    if tangents.live and not grad_mode.current().inference:
         from .forward_ad import write_tangents
 
         write_tangents(target, result)

@@ -274,10 +274,12 @@ def view(tensor: Tensor, shape: tuple, strides: tuple, offset: int) -> Tensor:
 
 def tracks(*inputs: Any) -> bool:
     """True when autograd must know of an op on these inputs: to record it, or to compute a tangent."""
+    state = current()
+    if state.inference:
+        return False
     if tangents.live and any(isinstance(value, Tensor) and tangents.carries(value) for value in inputs):
         return True
-    state = current()
-    if not state.grad or state.inference:
+    if not state.grad:
         return False
     return any(isinstance(value, Tensor) and value.requires_grad for value in inputs)
 
