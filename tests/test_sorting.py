@@ -35,6 +35,25 @@ def selections(m):
 
 
 @program
+def fractions(m):
+    x = m.tensor(np.random.default_rng(9).permutation(20).astype(np.float32).reshape(4, 5))
+    holes = m.tensor([[1.0, NAN, 3.0, 7.0], [4.0, 3.0, 2.0, 1.0], [NAN, NAN, NAN, NAN], [5.0, INF, INF, NAN]])
+    q = m.tensor([0.0, 0.3, 0.5, 0.875, 1.0])
+    for function in (m.quantile, m.nanquantile):
+        for values in (x, holes):
+            yield function(values, q), function(values, 0.4, 1), function(values, q, 0, True), function(values, q[1], keepdim=True)
+        for interpolation in ("lower", "higher", "midpoint", "nearest"):
+            yield function(x, q, 1, interpolation=interpolation)
+    yield m.nanmedian(holes), list(m.nanmedian(holes[:2], 1)), m.nanmedian(holes, 1, True).values
+    yield m.nanmedian(m.tensor([3, 1])), m.quantile(m.tensor(3.0), 0.2)
+    leaf = x.clone().requires_grad_()
+    (m.quantile(leaf, q, 1) * (m.arange(20).reshape(5, 4) + 1)).sum().backward()
+    yield leaf.grad
+    yield error(RuntimeError, "range [0, 1]", lambda: m.quantile(x, 1.5))
+    yield error(RuntimeError, "non-empty", lambda: m.quantile(m.zeros(0), 0.5))
+
+
+@program
 def gradients(m):
     x = m.tensor(np.random.default_rng(9).permutation(20).astype(np.float32).reshape(4, 5))
     weights = m.arange(20, dtype=m.float32).reshape(4, 5) + 1

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import batching, creation, dtypes
-from .errors import IndexShapeError, ShapeError
+from .errors import DTypeError, IndexShapeError, ShapeError
 from .functional import method, stack
 from .grad_mode import no_grad
 from .ops.binary import where
@@ -16,7 +16,7 @@ from .ops.pad import pad
 from .shapes import normalize_dim
 from .tensor import Tensor
 
-__all__ = ["Sorted", "argsort", "kthvalue", "median", "msort", "sort", "topk"]
+__all__ = ["Sorted", "argsort", "kthvalue", "median", "msort", "nanmedian", "nanquantile", "quantile", "sort", "topk"]
 
 
 class Sorted(NamedTuple):
@@ -180,3 +180,97 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
         indices = where(nans.any(dim, keepdim=True), first, indices)
     values = input.gather(dim, indices)
     return Sorted(values, indices) if keepdim else Sorted(values.squeeze(dim), indices.squeeze(dim))
+
+
+@method
+def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor | Sorted:
+    """`median` of the elements that are not NaN; NaN where there are no others.
+
+    >>> import webtorch
+    >>> webtorch.nanmedian(webtorch.tensor([3.0, float("nan"), 1.0]))
+    tensor(1.)
+    """
+    if not input.dtype.is_floating_point or not input.numel() or not input._shape:
+        return median(input, dim, keepdim)
+    if dim is None:
+        return nanmedian(input.reshape((-1,)), 0)[0]
+    dim = normalize_dim(dim, input.ndim, "nanmedian")
+    count = (~input.detach().isnan()).sum(dim, keepdim=True)
+    indices = order(input, dim, False).gather(dim, ((count - 1).clamp(min=0)) // 2)  # NaN is sorted last
+    values = input.gather(dim, indices)
+    return Sorted(values, indices) if keepdim else Sorted(values.squeeze(dim), indices.squeeze(dim))
+
+
+INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def at_fractions(
+    input: Tensor, q: float | Tensor, dim: int | None, keepdim: bool, interpolation: str, call: str, ignore_nan: bool
+) -> Tensor:
+    if not input.dtype.is_floating_point:
+        raise DTypeError(f"{call}() input tensor must be either float or double dtype, not {input.dtype}; use .float()")
+    if interpolation not in INTERPOLATIONS:
+        raise ShapeError(f"{call}() interpolation must be one of {', '.join(INTERPOLATIONS)}, but got {interpolation}")
+    if not input.numel():
+        raise ShapeError(f"{call}() input tensor must be non-empty")
+    fractions = q if isinstance(q, Tensor) else creation.tensor(float(q), dtype=input.dtype, device=input.device)
+    if fractions.ndim > 1 or fractions.dtype is not input.dtype:
+        raise ShapeError(f"{call}() q must be a scalar or 1D tensor of the dtype of input, {input.dtype}")
+    if bool(((fractions < 0) | (fractions > 1)).any()):
+        raise ShapeError(f"{call}() q must be in the range [0, 1] but got {fractions.tolist()}")
+    kept = (1,) * input.ndim
+    if dim is None:
+        rows = input.reshape((-1,))
+    else:
+        dim = normalize_dim(dim, input.ndim, call)
+        rows = input.movedim(dim, -1) if input._shape else input.reshape((1,))
+        kept = (*input._shape[:dim], 1, *input._shape[dim + 1 :]) if input._shape else ()
+    ascending = sort(rows, -1).values
+    with no_grad():
+        nans = rows.detach().isnan()
+        last = rows._shape[-1] - 1
+        if ignore_nan:
+            ranks = fractions.reshape((-1,)) * ((~nans).sum(-1, keepdim=True) - 1).clamp(min=0).to(input.dtype)
+        else:  # NaN is sorted last
+            ranks = where(nans.any(-1, keepdim=True), float(last), fractions.reshape((-1,)) * last)
+        if interpolation in ("lower", "higher", "nearest"):
+            ranks = {"lower": ranks.floor, "higher": ranks.ceil, "nearest": ranks.round}[interpolation]()
+        below = ranks.floor()
+        share = ranks - below if interpolation != "midpoint" else (ranks != below).to(input.dtype) / 2
+    result = ascending.gather(-1, below.to(dtypes.int64))
+    if interpolation in ("linear", "midpoint"):  # infinite neighbours may give NaN, as in PyTorch
+        result = result.lerp(ascending.gather(-1, ranks.ceil().to(dtypes.int64)), share)
+    result = result.movedim(-1, 0)
+    if keepdim:
+        result = result.reshape((result._shape[0], *kept))
+    elif dim is not None and not input._shape:
+        result = result.reshape((-1,))
+    return result if fractions.ndim else result.squeeze(0)
+
+
+@method
+def quantile(
+    input: Tensor, q: float | Tensor, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Tensor:
+    """The value below which the fraction `q` of the elements lies; a vector of fractions gives a first dimension.
+
+    Between two elements: "linear", "lower", "higher", "midpoint" or "nearest". NaN where there is one.
+
+    >>> import webtorch
+    >>> webtorch.quantile(webtorch.tensor([0.0, 1.0, 2.0]), 0.25)
+    tensor(0.5000)
+    """
+    return at_fractions(input, q, dim, keepdim, interpolation, "quantile", False)
+
+
+@method
+def nanquantile(
+    input: Tensor, q: float | Tensor, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Tensor:
+    """`quantile` of the elements that are not NaN; NaN where there are no others.
+
+    >>> import webtorch
+    >>> webtorch.nanquantile(webtorch.tensor([0.0, float("nan"), 2.0]), 0.5)
+    tensor(1.)
+    """
+    return at_fractions(input, q, dim, keepdim, interpolation, "nanquantile", True)
