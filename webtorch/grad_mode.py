@@ -116,6 +116,10 @@ _state: ContextVar[GradState] = ContextVar("webtorch_grad_state", default=_BASE)
 # The state in force. Every operation asks, so this is the context variable's own method, with no Python call around it.
 current: Callable[[], GradState] = _state.get
 
+# Puts a state in force, for `try: put(...) finally: put(before)` in the engine. Python can be interrupted when it enters a
+# function, `__exit__` included, but not on the way to this one.
+put: Callable[[GradState], Any] = _state.set
+
 
 def is_grad_enabled() -> bool:
     """True where operations on tensors that require grad are recorded.
@@ -415,7 +419,12 @@ class _Scope:
 
     def __enter__(self) -> None:
         # This object may be entered again inside itself or in other tasks: the way back is in the state, not in here.
-        _state.set(self._state(_state.get(), self, False))
+        before = _state.get()
+        try:
+            _state.set(self._state(before, self, False))
+        except BaseException:  # Ctrl-C: nobody will leave a scope that was not entered to the end
+            _state.set(before)
+            raise
 
     def __exit__(self, *exception: object) -> None:
         _leave(self)
@@ -769,8 +778,17 @@ class recording:
     def __init__(self, mode: bool) -> None:
         self.mode = mode
 
+    def state(self, before: GradState) -> GradState:
+        """The state inside this scope, on top of the one before."""
+        return GradState(before, self, _GRAD[self.mode])
+
     def __enter__(self) -> None:
-        _state.set(GradState(_state.get(), self, _GRAD[self.mode]))
+        before = _state.get()
+        try:
+            _state.set(self.state(before))
+        except BaseException:
+            _state.set(before)
+            raise
 
     def __exit__(self, *exception: object) -> None:
         _leave(self)

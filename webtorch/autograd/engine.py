@@ -253,12 +253,14 @@ def run(
     ]
     heapq.heapify(ready)
     reached = dependencies.keys() | {id(node) for node, _ in roots}
-    token = current_task.set(Task(reached, useful if inputs is not None else None, ends or set()))
-    try:
-        with grad_mode.recording(create_graph):
-            propagate(ready, nodes, buffers, dependencies, useful, wanted, ends, captured, keep, accumulate)
+    task, before, mode = current_task.get(), grad_mode.current(), grad_mode.recording(create_graph)
+    try:  # no `with`: Ctrl-C at the start of an __exit__ would leave the mode of the pass in force for good
+        current_task.set(Task(reached, useful if inputs is not None else None, ends or set()))
+        grad_mode.put(mode.state(before))
+        propagate(ready, nodes, buffers, dependencies, useful, wanted, ends, captured, keep, accumulate)
     finally:
-        current_task.reset(token)
+        grad_mode.put(before)
+        current_task.set(task)
     if accumulate and inputs is not None:
         for tensor, gradient in zip(inputs, captured, strict=True):
             if gradient is not None and isinstance(tensor, Tensor) and not tensor.is_leaf:
