@@ -7,7 +7,7 @@ import time
 import weakref
 
 import pytest
-from lib import W, near, only_webtorch
+from lib import AGAINST, W, near, only_webtorch
 
 
 def t(values, **options):
@@ -34,6 +34,8 @@ STEPS = {
 @pytest.mark.parametrize("name", STEPS)
 def test_100_000_nodes(name):
     """Backward and freeing neither recurse nor slow down with depth."""
+    if name == "in place" and AGAINST == "torch":
+        pytest.skip("PyTorch 2.13 overflows the stack")
     step, expected = STEPS[name]
     x, y = chain(100_000, step)
     limit = sys.getrecursionlimit()
@@ -46,6 +48,7 @@ def test_100_000_nodes(name):
     assert time.perf_counter() - start < 10
 
 
+@only_webtorch("PyTorch's nodes are others than the objects that stand for them in Python")
 @pytest.mark.slow
 def test_freeing_100_000_nodes_without_backward():
     x, y = chain(100_000, lambda y: y * 1.0)
