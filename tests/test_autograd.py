@@ -640,6 +640,17 @@ def detached_aliases(m):
 
 
 @program
+def writes_through_data_are_not_counted(m):
+    x, w = leaf(m, 1, 2), leaf(m, 3, 4)
+    y = (x * w).sum()
+    w.data.add_(10)
+    w.data[0] = 100.0
+    yield w, w._version, w.data.requires_grad
+    y.backward()
+    yield x.grad, w.grad
+
+
+@program
 def writing_under_no_grad(m):
     x = leaf(m, 1, 2)
     y = x * 3

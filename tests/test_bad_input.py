@@ -408,7 +408,8 @@ ZERO_SIZES = """
               "kaiming", "xavier", "empty", "trunc_normal", "poisson")
     NOT = {"data_ptr", "get_device", "backward", "retain_grad", "set_default_device", "set_default_dtype", "set_grad_enabled",
            "set_printoptions", "requireWebGPU", "require_webgpu", "get_rng_state", "set_rng_state", "default_generator", "to", "cpu",
-           "webgpu", "is_cpu", "is_webgpu", "sync_device", "initialize_device", "save", "compile", "share_memory_"}
+           "webgpu", "is_cpu", "is_webgpu", "sync_device", "initialize_device", "save", "compile", "share_memory_",
+           "bincount"}  # of float64 on the cpu, of float32 on a GPU
 
     def functions(space, kind):
         for name in sorted(dir(space)):
@@ -564,8 +565,8 @@ def test_control_c():
         hits = 0
         for attempt in range(12):
             y = x * 1
-            threading.Timer(0.005 + 0.004 * attempt, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
             try:
+                threading.Timer(0.005 + 0.004 * attempt, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
                 deadline = time.time() + 5
                 while time.time() < deadline:
                     y = y * 0.5 + 1
@@ -580,7 +581,7 @@ def test_control_c():
             assert np.isfinite(y.numpy()).all()
             np.testing.assert_array_equal(x.numpy(), np.arange(1000))
             np.testing.assert_array_equal((x + 1).numpy(), np.arange(1000) + 1)
-            assert w.detach().sum().item() == 1000
+            assert w.detach().sum().item() == 1000 and webtorch.is_grad_enabled()
         print(hits)
     """
     code, out, error = run(program, timeout=100)

@@ -797,7 +797,9 @@ def test_many_indices(device):
     at = source.integers(0, 10, count)
     with webtorch.device(device):
         index = webtorch.tensor(at)
-        totals = webtorch.zeros(10, dtype=webtorch.int32).index_add(0, index, webtorch.ones(count, dtype=webtorch.int32))
+        totals = webtorch.zeros(10, dtype=webtorch.int32).index_add(
+            0, index, webtorch.ones(count, dtype=webtorch.int32)
+        )
         assert totals.tolist() == np.bincount(at, minlength=10).tolist()
         table = webtorch.arange(10.0, requires_grad=True)
         picked = table[index]
