@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from .. import batching, grad_mode
-from ..errors import DeviceError, ShapeError
+from ..errors import DeviceError, DTypeError, ShapeError
 from ..tensor import Tensor
 from . import anomaly
 from .graph import AccumulateGrad, Node, accumulator, edge
@@ -353,6 +353,22 @@ def deposit(buffers: dict, nodes: dict, node: Node, output: int, gradient: Any) 
         waiting[output] = gradient if waiting[output] is None else waiting[output] + gradient
 
 
+def check_replacement(hook: Any, gradient: Tensor, replaced: Any) -> None:
+    """A hook may give another gradient, of the same shape, dtype and device."""
+    name = getattr(hook, "__name__", repr(hook))
+    if not isinstance(replaced, Tensor):
+        raise TypeError(f"expected Variable, but hook '{name}' returned '{type(replaced).__name__}'; return a Tensor or None")
+    if replaced._shape != gradient._shape:
+        raise ShapeError(
+            f"hook '{name}' has changed the size of value: the gradient is of shape {list(gradient._shape)}, it returned "
+            f"{list(replaced._shape)}"
+        )
+    if replaced.dtype is not gradient.dtype:
+        raise DTypeError(f"hook '{name}' has changed the type of value (was {gradient.dtype} got {replaced.dtype})")
+    if replaced.device != gradient.device:
+        raise DeviceError(f"hook '{name}' has moved the value from {gradient.device} to {replaced.device}")
+
+
 def before(node: Node, gradients: list, wanted: dict, captured: list) -> list:
     """Hooks that see a node's output gradients: tensor hooks, retain_grad, captures, node pre-hooks."""
     tensor_hooks = node.tensor_hooks
@@ -365,6 +381,7 @@ def before(node: Node, gradients: list, wanted: dict, captured: list) -> list:
                 if output < len(gradients) and gradients[output] is not None:
                     replaced = hook(gradients[output])
                     if replaced is not None:
+                        check_replacement(hook, gradients[output], replaced)
                         gradients[output] = replaced
     for output, gradient in enumerate(gradients):
         for number in wanted.get((id(node), output), ()):

@@ -109,12 +109,18 @@ class FunctionNode(Node):
             )
         checked: list[Tensor | None] = []
         for position, (result, described) in enumerate(zip(results, self.inputs, strict=True)):
-            if result is None or described is None:
+            if result is None:
                 checked.append(None)
                 continue
             if not isinstance(result, Tensor):
-                raise TypeError(
-                    f"function {self.name()} returned a {type(result).__name__} at position {position}; expected a Tensor or None"
+                raise RuntimeError(
+                    f"function {self.name()}: expected Variable or None (got {type(result).__name__}) as gradient {position}; "
+                    "backward must return Tensors, and None for what has no gradient"
+                )
+            if described is None:
+                raise RuntimeError(
+                    f"function {self.name()} returned a gradient different than None at position {position + 1}, but the "
+                    "corresponding forward input was not a Variable"
                 )
             shape = described[0]
             if self.dropped and self.dropped[position]:
@@ -172,7 +178,7 @@ class Function:
     @staticmethod
     def backward(ctx: FunctionCtx, *grad_outputs: Any) -> Any:
         raise NotImplementedError(
-            "You must implement the backward function to use reverse-mode differentiation with this Function."
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
         )
 
     @staticmethod
@@ -222,6 +228,18 @@ class Function:
         outputs = list(output) if isinstance(output, (tuple, list)) else [output]
         if levels:  # an output that is the same for all examples counts once for each
             outputs = [batching.spread(value, levels) if isinstance(value, Tensor) else value for value in outputs]
+        for position, value in enumerate(ctx._to_save):
+            if value is not None and not isinstance(value, Tensor):
+                raise TypeError(
+                    f"save_for_backward can only save variables, but argument {position} is of type {type(value).__name__}; keep "
+                    "other things as attributes of ctx"
+                )
+        made_here = {id(value) for value in outputs}
+        if any(id(value) not in made_here for value in ctx._dirty):
+            raise RuntimeError(
+                "Some elements marked as dirty during the forward method were not returned as output. The inputs that are modified "
+                "inplace must all be outputs of the Function."
+            )
         tracked = any(target is not None for target in edges)
         carried = tangents.levels_of(args) if tangents.live else []
         dirty = {id(value) for value in ctx._dirty}
@@ -245,7 +263,7 @@ class Function:
             )
             made = {id(value): number for number, value in enumerate(outputs) if isinstance(value, Tensor)}
             if any(isinstance(value, Tensor) and value._leaf_requires_grad for value in ctx._dirty):
-                raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+                raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
             for number, value in enumerate(outputs):
                 if isinstance(value, Tensor) and id(value) not in plain and value.dtype.is_floating_point:
                     if id(value) in dirty and value._base is not None:
@@ -260,6 +278,9 @@ class Function:
                 else value
                 for position, value in enumerate(ctx._to_save)
             ]
+            for kept in node.saved:
+                if isinstance(kept, SavedTensor) and not kept.is_output and kept.history is None and kept.tensor is not None:
+                    kept.history = edge(kept.tensor)  # named in the error should somebody change it
         ctx._to_save = ctx._to_save_forward = ctx._dirty = ctx._not_differentiable = ()
         if isinstance(output, (tuple, list)):
             return type(output)(outputs) if type(output) in (tuple, list) else tuple(outputs)

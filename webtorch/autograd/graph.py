@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 import weakref
 from collections import OrderedDict
@@ -84,16 +85,28 @@ class SavedTensor:
         if tensor._storage.version != self.version:
             if self.node is not None and tensor._storage.node is not self.node:
                 return self.with_history(saved.old_value(tensor, self.node), node)
-            raise RuntimeError(
-                "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                f"[webtorch.{TYPE_NAMES.get(tensor.dtype.name, tensor.dtype.name)}Tensor {list(tensor._shape)}], which is "
-                f"{'output' if self.is_output else 'input'} {self.number} of {node.name()}, is at version "
-                f"{tensor._storage.version}; expected version {self.version} instead. Hint: write y = op(x) instead of "
-                "x.op_(), or clone the tensor before changing it."
-            )
+            raise RuntimeError(self.modified(node))
         if not self.is_output:
             return tensor
         return self.with_history(tensor, node)
+
+    def modified(self, node: Node) -> str:
+        """The error for a value that was changed after it was saved: which it is, and what to do."""
+        tensor, origin = self.tensor, self.history
+        if self.is_output:
+            origin = (node, self.number)
+        elif origin is None and isinstance(node, OpNode):
+            origin = node.edges[self.number]
+        made = ""
+        if origin is not None and not isinstance(origin[0], AccumulateGrad):
+            made = f", which is output {origin[1]} of {re.sub('Backward[0-9]*$', '', origin[0].name())},"
+        return (
+            "one of the variables needed for gradient computation has been modified by an inplace operation: "
+            f"[webtorch.{TYPE_NAMES.get(tensor.dtype.name, tensor.dtype.name)}Tensor {list(tensor._shape)}]{made} is at version "
+            f"{tensor._storage.version}; expected version {self.version} instead. Hint: {node.name()} needs the value it had: write "
+            "y = op(x) instead of x.op_(), or clone the tensor before changing it. To see where it was computed, enable anomaly "
+            "detection with webtorch.autograd.set_detect_anomaly(True, check_nan=False)."
+        )
 
     def with_history(self, tensor: Tensor, node: Node) -> Tensor:
         """The value as the tensor that was saved: what is done with it leads back to where that came from."""
