@@ -71,6 +71,15 @@ def test_hooks_end_when_the_block_raises():
     assert seen == []
 
 
+@only_webtorch("torch.js has this form")
+def test_hooks_for_a_call():
+    seen = []
+    x = leaf(2.0)
+    y = W.autograd.saved_tensors_hooks(lambda x: seen.append(1) or x, lambda x: x, lambda: x.exp())
+    x.exp()
+    assert seen == [1] and near(y, [7.389056])
+
+
 def test_hooks_as_a_decorator_and_reused():
     seen = []
     hooks = graph.saved_tensors_hooks(lambda x: seen.append(1) or x, lambda x: x)

@@ -29,11 +29,16 @@ from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .graph import Node
 from .multi import increment_version, register_multi_grad_hook
 from .saved import (
+    PackHook,
+    UnpackHook,
     allow_mutation_on_saved_tensors,
     disable_saved_tensors_hooks,
     save_on_cpu,
     saved_tensors_hooks,
 )
+
+executeBackward = backward  # torch.js has both names
+GradcheckResult = bool  # what gradcheck returns
 
 # PyTorch has these in `autograd.graph`, too.
 for _public in (
@@ -43,13 +48,14 @@ for _public in (
     setattr(graph, _public.__name__, _public)
 
 __all__ = [
-    "Function", "FunctionCtx", "GradcheckError", "GradientEdge", "Node", "allow_mutation_on_saved_tensors", "anomaly",
-    "backward", "detect_anomaly", "disable_saved_tensors_hooks", "enable_grad", "force_original_view_tracking", "forward_ad",
-    "functional", "get_gradient_edge", "grad", "grad_mode", "gradcheck", "gradgradcheck", "graph", "hessian", "hvp",
-    "increment_version", "inference_mode", "is_anomaly_check_nan_enabled", "is_anomaly_detection_enabled",
-    "is_anomaly_enabled", "is_grad_enabled", "is_inference_mode_enabled", "is_multithreading_enabled",
-    "is_view_replay_enabled", "jacobian", "jvp", "no_grad", "once_differentiable", "register_multi_grad_hook", "save_on_cpu",
-    "saved", "saved_tensors_hooks", "set_detect_anomaly", "set_grad_enabled", "set_multithreading_enabled", "tensor_methods",
+    "Function", "FunctionCtx", "GradcheckError", "GradcheckResult", "GradientEdge", "Node", "PackHook", "UnpackHook",
+    "allow_mutation_on_saved_tensors", "anomaly", "backward", "detect_anomaly", "disable_saved_tensors_hooks",
+    "enable_grad", "executeBackward", "force_original_view_tracking", "forward_ad", "functional", "get_gradient_edge",
+    "grad", "grad_mode", "gradcheck", "gradgradcheck", "graph", "hessian", "hvp", "increment_version",
+    "inference_mode", "is_anomaly_check_nan_enabled", "is_anomaly_detection_enabled", "is_anomaly_enabled",
+    "is_grad_enabled", "is_inference_mode_enabled", "is_multithreading_enabled", "is_view_replay_enabled", "jacobian",
+    "jvp", "no_grad", "once_differentiable", "register_multi_grad_hook", "save_on_cpu", "saved",
+    "saved_tensors_hooks", "set_detect_anomaly", "set_grad_enabled", "set_multithreading_enabled", "tensor_methods",
     "unsafe_preserve_version_counter", "vhp", "vjp",
 ]  # fmt: skip
 

@@ -16,6 +16,10 @@ __all__ = [
 ]  # fmt: skip
 
 
+PackHook = Callable[[Tensor], Any]  # what is kept for a tensor
+UnpackHook = Callable[[Any], Tensor]  # the tensor again, from what was kept
+
+
 class HookState(NamedTuple):
     """The hooks in force, innermost last; `refusal` is the error for setting more, `bypassed` says they do not run."""
 
@@ -85,7 +89,8 @@ class saved_tensors_hooks:
     and backward works on `unpack_hook` of that, whenever and wherever it runs.
 
     The two must be inverse to each other: a pair that is not gives wrong gradients, not an error. Hooks nest; only the
-    innermost pair runs. Also a decorator.
+    innermost pair runs. Also a decorator; and with a function as its third argument it runs that with the hooks and
+    returns its result.
 
     >>> import webtorch
     >>> x = webtorch.tensor([3.0], requires_grad=True)
@@ -96,7 +101,13 @@ class saved_tensors_hooks:
     tensor([6.])
     """
 
-    def __init__(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
+    def __new__(cls, pack_hook: Any = None, unpack_hook: Any = None, function: Callable | None = None) -> Any:
+        if function is None:
+            return super().__new__(cls)
+        with saved_tensors_hooks(pack_hook, unpack_hook):
+            return function()
+
+    def __init__(self, pack_hook: PackHook, unpack_hook: UnpackHook, function: None = None) -> None:
         for hook, name in ((pack_hook, "pack_hook"), (unpack_hook, "unpack_hook")):
             if not callable(hook):
                 raise TypeError(f"saved_tensors_hooks: {name} must be callable, got {type(hook).__name__}")
@@ -190,7 +201,7 @@ class save_on_cpu(saved_tensors_hooks):
         if callable(function):
             with save_on_cpu():
                 return function()
-        return super().__new__(cls)
+        return object.__new__(cls)
 
     def __init__(self, pin_memory: Any = False, device_type: str = "webgpu") -> None:
         super().__init__(to_cpu, from_cpu)
