@@ -176,6 +176,7 @@ def test_narrow_writes_leave_their_neighbours(name):
 def test_narrow_epilogues_beside_wide_ones(name):
     """One kernel with results of several widths."""
     x, dtype = on_gpu(random(5, 5) * 10), DTYPES[name]
+    webtorch.sync_device()  # whatever other tests left pending
     with debug.kernels() as ran:
         product = x @ x
         narrow, mask, wide = product.to(dtype), product > 0, product * 2

@@ -40,6 +40,8 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
     (True, 1)
     >>> webtorch.use_deterministic_algorithms(False)
     """
+    if not isinstance(mode, bool):
+        raise TypeError(f"use_deterministic_algorithms({mode!r}): expected a bool, got {type(mode).__name__}")
     set_deterministic_debug_mode((1 if warn_only else 2) if mode else 0)
 
 
