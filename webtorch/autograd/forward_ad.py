@@ -327,6 +327,11 @@ LINEAR: dict[str, Callable] = {
     "_convolution": product_tangent,
     "_window_sum": same_op,
     "_pick": same_op,
+    # The Jacobian of softmax is symmetric, so its rule serves here, too.
+    "softmax": lambda op, output, primals, given, attributes: op.vjp[0](given[0], output),
+    "log_softmax": lambda op, output, primals, given, attributes: (
+        given[0] - (output.exp() * given[0]).sum(-1, keepdim=True)
+    ),
     "_hide": lambda op, output, primals, given, attributes: op(given[0], attributes["level"], attributes["dim"]),
     "_show": lambda op, output, primals, given, attributes: op(
         given[0], attributes["level"], attributes["dim"], output._shape[attributes["dim"]]

@@ -12,7 +12,7 @@ import numpy as np
 from .. import creation, dtypes, grad_mode
 from ..autograd.graph import Hooks, RemovableHandle
 from ..devices import device as Device
-from ..tensor import Tensor, view_of
+from ..tensor import Tensor
 
 __all__ = ["Buffer", "Module", "Parameter"]
 
@@ -879,10 +879,14 @@ def boundary(values: list[Tensor]) -> list[Tensor]:
         @staticmethod
         def forward(ctx: Any, *tensors: Tensor) -> tuple:
             ctx.set_materialize_grads(False)
-            return tuple(view_of(tensor._storage, tensor._shape, tensor._strides, tensor._offset) for tensor in tensors)
+            return tuple(tensor.detach() for tensor in tensors)
 
         @staticmethod
         def backward(ctx: Any, *gradients: Any) -> tuple:
             return gradients
+
+        @staticmethod
+        def jvp(ctx: Any, *tangents: Any) -> tuple:
+            return tangents
 
     return list(BackwardHookFunction.apply(*values))
