@@ -333,3 +333,19 @@ def test_tangents_on_webgpu(name):
         assert near(found, expected, 1e-3)
     finally:
         W.set_default_device(before)
+
+
+@only_webtorch("it looks inside")
+def test_a_level_forgets_tensors_that_are_gone():
+    from webtorch.tangents import DualLevel, put
+
+    level = DualLevel().enter()
+    try:
+        kept = t([1.0])
+        put(kept, level, t([2.0]))
+        for _ in range(5000):
+            put(t([1.0]), level, kept)
+        assert len(level.tensors) < 3000 and kept._tangents
+    finally:
+        level.leave()
+    assert kept._tangents is None

@@ -23,7 +23,15 @@ class DualLevel:
     def __init__(self) -> None:
         self.number = next(_numbers)
         self.alive = False
-        self.tensors: list[weakref.ref] = []
+        self.tensors: list[weakref.ref] = []  # what has a tangent here, and what had one and is gone
+        self.room = 1024
+
+    def note(self, tensor: Tensor) -> None:
+        """Remember that a tensor has a tangent here."""
+        if len(self.tensors) > self.room:
+            self.tensors = [reference for reference in self.tensors if reference() is not None]
+            self.room = 2 * len(self.tensors) + 1024
+        self.tensors.append(weakref.ref(tensor))
 
     def enter(self) -> DualLevel:
         global live
@@ -56,7 +64,7 @@ def put(tensor: Tensor, level: DualLevel, tangent: Tensor) -> None:
         tensor._tangents = {}
     tensor._tangents[level] = tangent
     tensor._tangent_version = tensor._storage.version
-    level.tensors.append(weakref.ref(tensor))
+    level.note(tensor)
 
 
 def copy(source: Tensor, target: Tensor) -> None:
