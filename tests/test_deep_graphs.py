@@ -154,6 +154,7 @@ def test_threads_run_backward_over_one_graph():
     assert len(found) == 6 and all(near(t(value), [2 * 2.718281828] * 10) for value in found)
 
 
+@only_webtorch("PyTorch's dual levels are shared by all threads")
 def test_threads_have_transforms_of_their_own():
     results = {}
 
