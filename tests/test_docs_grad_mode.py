@@ -1,4 +1,4 @@
-"""The claims of the founding pages about the gradient modes that are no examples (those are in test_seed_pages): what holds
+"""The claims of the founding pages about the gradient modes that are no examples (those are in test_docs_examples): what holds
 in every mode, how modes nest and end, which threads and tasks see them, what is kept in memory, what inference tensors
 are. The page that says so is named first in each docstring, in our words."""
 

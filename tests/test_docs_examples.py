@@ -356,6 +356,7 @@ def test_chapter_no_grad_leaves_tensors_as_they_are(library):
 
 
 def test_chapter_requires_grad_can_be_set_on_a_tensor_made_under_no_grad(library):
+    """What was made while recording was paused may still ask for gradients afterwards, or at once."""
     with library.no_grad():
         x = library.randn(4)
         assert not x.requires_grad
@@ -416,6 +417,7 @@ def test_chapter_inference_tensors_never_require_grad(library):
 
 
 def test_reference_no_grad_as_block_and_decorator(library):
+    """Recording stops within a `no_grad` block and within a function decorated with it, and goes on after."""
     x = library.tensor([1.0], requires_grad=True)
     with library.no_grad():
         y = x * 2
@@ -440,6 +442,7 @@ def test_reference_factories_are_the_exception(library):
 
 
 def test_reference_enable_grad_as_block_and_decorator(library):
+    """`enable_grad` turns recording on again inside `no_grad`, as a block and as a decorator."""
     x = library.tensor([1.0], requires_grad=True)
     with library.no_grad():
         with library.enable_grad():
@@ -458,6 +461,7 @@ def test_reference_enable_grad_as_block_and_decorator(library):
 
 
 def test_reference_inference_mode_as_block_and_decorator(library):
+    """Results of inference mode record nothing and keep no version count, as a block and as a decorator."""
     x = library.ones(1, 2, 3, requires_grad=True)
     with library.inference_mode():
         y = x * x
@@ -491,6 +495,7 @@ def test_reference_preserved_version_counter(library):
 
 
 def test_guard_no_grad(library, model):
+    """A guard that pauses recording gives results without history that are ordinary tensors nevertheless."""
     with library.no_grad():
         result = model(library.randn(2, 6))
     assert not result.requires_grad
@@ -523,6 +528,7 @@ def test_guard_nested_inference_modes(library):
 
 
 def test_guard_a_view_is_an_inference_tensor_if_its_base_is(library):
+    """A view is an inference tensor exactly when what it looks at is one, wherever the view was made."""
     normal = library.ones(2, 2)
     with library.inference_mode():
         made = library.ones(2, 2)
@@ -558,6 +564,7 @@ def test_guard_refused_write_changes_nothing():
 
 
 def test_guard_inference_tensors_are_not_saved_for_backward(library):
+    """An inference tensor cannot be kept for backward; where nothing of it is needed it may take part."""
     with library.inference_mode():
         x = library.ones(3)
     weight = library.ones(3, requires_grad=True)
