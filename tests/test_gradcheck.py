@@ -1,5 +1,7 @@
 """gradcheck and gradgradcheck: what they find, what they report, and their options."""
 
+import math
+
 import numpy as np
 import pytest
 from lib import AGAINST, W, only_webtorch
@@ -272,3 +274,14 @@ def test_numbers_come_out_as_they_should():
     (output,), _ = check.outputs()
     assert np.allclose(check.analytical(output)[0], expected)
     assert np.allclose(check.forward([0], [2])[0][0], expected)
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "relu6", "elu", "hardtanh"])
+def test_gradients_of_ops_with_kinks_can_be_differentiated_again(name):
+    """The second derivative is zero wherever there is one, and asking for it is no error."""
+    x = W.tensor([0.5, -2.0, 3.0], requires_grad=True)
+    (first,) = W.autograd.grad(getattr(W.nn.functional, name)(x).sum(), x, create_graph=True)
+    assert first.requires_grad
+    first.sum().backward()
+    expected = [0.0, math.exp(-2.0) if name == "elu" else 0.0, 0.0]
+    assert x.grad.tolist() == pytest.approx(expected, abs=1e-6)

@@ -317,8 +317,20 @@ class OpNode(Node):
             result = rule(*arguments)
             if self.dropped is not None and self.dropped[position] and result is not None:
                 result = batching.summed(result, self.dropped[position])
-            results.append(fit(result, self.inputs[position]))
+            results.append(self.differentiable_again(fit(result, self.inputs[position]), gradient, cache))
         return results
+
+    def differentiable_again(self, result: Any, gradient: Any, saved: dict) -> Any:
+        """The gradient of relu and its kin depends on their input, if only by steps: as in PyTorch it can be differentiated
+        once more, to zero, although no op recorded that."""
+        if result is None or not grad_mode.current().grad or result.requires_grad:
+            return result
+        if not any(isinstance(value, Tensor) and value.requires_grad for value in saved.values()):
+            return result
+        if result is gradient:
+            result = result.detach()
+        result._grad_fn = StepGradient(self.edges, self.inputs)
+        return result
 
     def release(self) -> None:
         # Rules that saved nothing can run again; the others must not.
@@ -336,6 +348,25 @@ class OpNode(Node):
             letter = {"self": "x", "other": "y", "result": "out"}.get(name[7:], name[7:])
             return self.saved_value(letter)
         raise AttributeError(name)
+
+
+class StepGradient(Node):
+    """The history of a gradient that changes with its op's inputs in steps only: its own gradient is zero."""
+
+    def __init__(self, edges: tuple, inputs: tuple) -> None:
+        super().__init__(edges)
+        self.inputs = inputs
+
+    def name(self) -> str:
+        return "StepGradientBackward0"
+
+    def backward(self, gradients: list) -> list:
+        from ..creation import zeros
+
+        return [
+            None if target is None else zeros(described[0], dtype=described[1], device=described[2])
+            for target, described in zip(self.edges, self.inputs, strict=False)
+        ]
 
 
 def fit(gradient: Any, target: tuple) -> Any:
