@@ -243,14 +243,6 @@ def bind_unfold(shape, dimension, size, step):
     return {"dimension": dimension, "size": size, "step": step}
 
 
-def restrided(shape, strides, offset, view):
-    return view
-
-
-def bind_as_strided(shape, size, stride, storage_offset=None):
-    raise AssertionError("as_strided binds its own arguments")
-
-
 # ---- gradients ------------------------------------------------------------------------------------------------------
 
 
