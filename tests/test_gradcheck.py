@@ -285,3 +285,15 @@ def test_gradients_of_ops_with_kinks_can_be_differentiated_again(name):
     first.sum().backward()
     expected = [0.0, math.exp(-2.0) if name == "elu" else 0.0, 0.0]
     assert x.grad.tolist() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("zeros", [(), (1,), (0, 1), (1, 3)])
+@pytest.mark.parametrize("name", ["prod", "cumprod"])
+def test_second_derivatives_of_products_with_zeros(name, zeros):
+    """However many elements are zero, the second derivative is that of the polynomial, and not zero."""
+    values = [2.0, 0.5, 3.0, -1.5, 5.0]
+    for position in zeros:
+        values[position] = 0.0
+    x = W.tensor(values, dtype=W.float64, requires_grad=True)
+    function = (lambda x: x.prod()) if name == "prod" else (lambda x: x.cumprod(0))
+    assert W.autograd.gradgradcheck(function, (x,))

@@ -226,9 +226,13 @@ def extreme_gradient(g: Tensor, out: Tensor, x: Tensor, dims: tuple, keepdim: bo
 
 
 def product_gradient(g: Tensor, x: Tensor, dims: tuple, keepdim: bool) -> Tensor:
-    """The product of the other elements: by division, and exactly where one element is zero."""
+    """The product of the other elements: by division, and exactly where one element is zero. When the gradient is to be
+    differentiated again, by running products from both sides, whose derivatives are right with any number of zeros."""
+    from ..grad_mode import current
     from .binary import where
 
+    if current().grad and x.requires_grad and numel(x._shape):
+        return restore(g, x._shape, dims, keepdim) * product_of_others(x, dims)
     zero = x == 0
     zeros = zero.sum(dims, keepdim=True, dtype=dtypes.int32)
     safe = where(zero, 1.0, x)
@@ -236,6 +240,25 @@ def product_gradient(g: Tensor, x: Tensor, dims: tuple, keepdim: bool) -> Tensor
     single = (zeros == 1) & zero
     product = where(zeros == 0, others / safe, where(single, others, 0.0))
     return restore(g, x._shape, dims, keepdim) * product
+
+
+def product_of_others(x: Tensor, dims: tuple) -> Tensor:
+    """For each element the product of all others over `dims`."""
+    from ..creation import ones
+    from ..functional import cat
+
+    order = (*(d for d in range(x.ndim) if d not in dims), *dims)
+    moved = x.permute(order)
+    count = numel(tuple(x._shape[d] for d in dims))
+    lead = moved._shape[: x.ndim - len(dims)]
+    flat = moved.reshape((*lead, count))
+    one = ones((*lead, 1), dtype=x.dtype, device=x.device)
+    before = cat([one, flat.narrow(-1, 0, count - 1)], -1).cumprod(-1)
+    after = cat([one, flat.flip(-1).narrow(-1, 0, count - 1)], -1).cumprod(-1).flip(-1)
+    back = [0] * x.ndim
+    for position, d in enumerate(order):
+        back[d] = position
+    return (before * after).reshape(moved._shape).permute(tuple(back))
 
 
 def lowest(dtype: DType):

@@ -130,10 +130,28 @@ def running_sum_gradient(g: Tensor) -> Tensor:
     return g.flip(-1).cumsum(-1).flip(-1)
 
 
-def running_product_gradient(g: Tensor, x: Tensor, out: Tensor) -> Tensor:
-    """sum over j >= i of g_j * (product over k <= j, k != i, of x_k), by division except where x is zero."""
+def running_product_gradient_exact(g: Tensor, x: Tensor) -> Tensor:
+    """The same gradient without a division, in quadratic space: right to differentiate again with any number of zeros."""
+    from ..creation import ones, ramp_tensor
+    from ..functional import cat
     from .binary import where
 
+    count = x._shape[-1]
+    k = ramp_tensor(count, 0, 1, dtypes.int32, x.device)
+    i = k.unsqueeze(1)
+    between = where(k > i, x.unsqueeze(-2), 1.0).cumprod(-1)  # [i, j]: the product of the elements after i up to j
+    sums = where(k >= i, g.unsqueeze(-2) * between, 0.0).sum(-1)
+    one = ones((*x._shape[:-1], 1), dtype=x.dtype, device=x.device)
+    return cat([one, x.narrow(-1, 0, count - 1)], -1).cumprod(-1) * sums
+
+
+def running_product_gradient(g: Tensor, x: Tensor, out: Tensor) -> Tensor:
+    """sum over j >= i of g_j * (product over k <= j, k != i, of x_k), by division except where x is zero."""
+    from ..grad_mode import current
+    from .binary import where
+
+    if current().grad and x.requires_grad and x.numel():
+        return running_product_gradient_exact(g, x)
     zero = x == 0
     seen = zero.cumsum(-1, dtype=dtypes.int32)
     safe = where(zero, 1.0, x)
