@@ -72,7 +72,9 @@ def measure(task: Task, names: list[str], seconds: float) -> dict[str, dict[str,
         start = time.perf_counter()
         result = runs[name]()
         cold[name] = time.perf_counter() - start
-        np.testing.assert_allclose(as_array(result), expected, rtol=2e-3, atol=2e-3 * np.abs(expected).max(), err_msg=name)
+        np.testing.assert_allclose(
+            as_array(result), expected, rtol=2e-3, atol=2e-3 * np.abs(expected).max(), err_msg=name
+        )
         del result
     begin = time.perf_counter()
     while min(map(len, times.values())) < 5 or time.perf_counter() - begin < seconds:
@@ -95,7 +97,9 @@ def measure(task: Task, names: list[str], seconds: float) -> dict[str, dict[str,
 def commit() -> str:
     """The commit that is measured, with a + when files were changed since."""
     try:
-        name = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+        name = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
         changes = subprocess.run(["git", "diff", "--quiet", "HEAD"], cwd=ROOT, capture_output=True, check=False)
     except (OSError, subprocess.CalledProcessError):
         return f"version {webtorch.__version__}"
@@ -118,17 +122,23 @@ def circumstances(names: list[str]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(task.name for task in TASKS)}; default: all")
+    parser.add_argument(
+        "names", nargs="*", metavar="name", help=f"of {', '.join(task.name for task in TASKS)}; default: all"
+    )
     parser.add_argument("--only", nargs="+", default=[], choices=["numpy", "cpu", "webgpu", "torch"], help="contenders")
     parser.add_argument("--seconds", type=float, default=6.0, help="how long each task is repeated")
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "out" / "bench.jsonl", help="JSON lines are appended here")
+    parser.add_argument(
+        "--out", type=pathlib.Path, default=ROOT / "out" / "bench.jsonl", help="JSON lines are appended here"
+    )
     options = parser.parse_args()
     unknown = set(options.names) - {task.name for task in TASKS}
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(task.name for task in TASKS)}")
     names = contenders(options.only)
     facts = circumstances(names)
-    print("  ".join(f"{key}: {value}" for key, value in facts.items() if key in ("commit", "adapter", "driver", "cores")))
+    print(
+        "  ".join(f"{key}: {value}" for key, value in facts.items() if key in ("commit", "adapter", "driver", "cores"))
+    )
     print(f"{'task':<14}{'contender':<18}{'median ms':>11}{'best ms':>11}{'first ms':>11}  {'speed':<20}times numpy's")
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with options.out.open("a", encoding="utf-8") as lines:
@@ -143,7 +153,13 @@ def main() -> None:
                       f"  {f'{speed:,.1f} {task.unit}/s':<20}{ratio}", flush=True)  # fmt: skip
                 load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
                 now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-                row = {"task": task.name, "contender": name, **result, "speed": round(speed, 3), "unit": f"{task.unit}/s"}
+                row = {
+                    "task": task.name,
+                    "contender": name,
+                    **result,
+                    "speed": round(speed, 3),
+                    "unit": f"{task.unit}/s",
+                }
                 lines.write(json.dumps({**row, **facts, "load": load, "time": now}) + "\n")
 
 

@@ -36,7 +36,11 @@ def import_seconds() -> dict:
             float(subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout)
             for _ in range(8)
         ]
-    return {"task": "import", "median_ms": round(statistics.median(runs[1:]) * 1e3, 2), "first_ms": round(runs[0] * 1e3, 2)}
+    return {
+        "task": "import",
+        "median_ms": round(statistics.median(runs[1:]) * 1e3, 2),
+        "first_ms": round(runs[0] * 1e3, 2),
+    }
 
 
 def chain(x, count: int):

@@ -34,7 +34,11 @@ class Progress:
         if sys.stdout.isatty() and (now - self.shown > 0.1 or self.done == self.steps):
             self.shown = now
             full = 24 * self.done // self.steps
-            print(f"\r{self.name} [{'#' * full}{'.' * (24 - full)}] {self.done}/{self.steps}  {note}   ", end="", flush=True)
+            print(
+                f"\r{self.name} [{'#' * full}{'.' * (24 - full)}] {self.done}/{self.steps}  {note}   ",
+                end="",
+                flush=True,
+            )
 
     def finish(self, note):
         print(f"\r{self.name} [{'#' * 24}] {note}" if sys.stdout.isatty() else f"{self.name}  {note}", flush=True)
@@ -150,7 +154,9 @@ def main():
     parser.add_argument("--device", choices=["cpu", "webgpu"], help="default: webgpu when there is a GPU, else cpu")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent / "out", help="folder for what is written")
+    parser.add_argument(
+        "--out", type=pathlib.Path, default=pathlib.Path(__file__).parent / "out", help="folder for what is written"
+    )
     options = parser.parse_args()
     if options.epochs < 1:
         parser.error("--epochs must be at least 1")

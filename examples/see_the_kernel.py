@@ -21,4 +21,6 @@ print("\n---- what runs when the value is read")
 with debug.kernels() as kernels:
     print(result)
 print(kernels)
-print(f"{len(kernels)} kernel on {device}" if kernels else "on cpu numpy computes each op when it is called: no kernels")
+print(
+    f"{len(kernels)} kernel on {device}" if kernels else "on cpu numpy computes each op when it is called: no kernels"
+)

@@ -61,7 +61,23 @@ def awkward(dtype: str, operands: int = 1) -> np.ndarray:
             values += [-0.5, 2.0, -3.0, 1.5, -1.5, 2.5, 0.1, 7.0, 10.0, -10.0, limits.tiny, limits.max, -limits.max]
         if operands < 2:
             values += [-2.5, 3.5, 0.25, 0.3, 0.7, 0.9, -0.9, 0.999, 1.001, 4.0, 6.0, -7.5, 12.0, -12.0]
-            values += [16.0, 20.0, -20.0, 21.0, 30.5, -30.5, 50.0, -50.0, 88.0, -87.0, 100.0, -100.0, 1000.0, 12345.0, -12345.0]
+            values += [
+                16.0,
+                20.0,
+                -20.0,
+                21.0,
+                30.5,
+                -30.5,
+                50.0,
+                -50.0,
+                88.0,
+                -87.0,
+                100.0,
+                -100.0,
+                1000.0,
+                12345.0,
+                -12345.0,
+            ]
             values += [1e-3, 1e-4, -1e-4, limits.eps, -limits.eps, -limits.tiny, 1e-2, 1e5, 1e30, -1e30, 1 / 3, 2 / 3]
         with np.errstate(over="ignore"):
             return np.array(values).astype(dtype)
@@ -98,8 +114,23 @@ NUMBERS = {
     "ge": (0.5,), "copysign": (-0.0,), "xlogy": (2,), "bitwise_and": (6, 300), "bitwise_left_shift": (1,), "bitwise_right_shift": (1, -1),
     "clamp_min": (1, 0.5), "clamp_max": (1, 0.5), "rsub": (2, 0.5),
 }  # fmt: skip
-BY_HAND = ("where", "clamp", "lerp", "addcmul", "addcdiv", "frexp_mantissa", "frexp_exponent")  # their cases are in cases()
-MIXED = (("float32", "int64"), ("float16", "float32"), ("uint8", "int8"), ("int32", "bool"), ("int64", "int32"), ("bool", "float16"))
+BY_HAND = (
+    "where",
+    "clamp",
+    "lerp",
+    "addcmul",
+    "addcdiv",
+    "frexp_mantissa",
+    "frexp_exponent",
+)  # their cases are in cases()
+MIXED = (
+    ("float32", "int64"),
+    ("float16", "float32"),
+    ("uint8", "int8"),
+    ("int32", "bool"),
+    ("int64", "int32"),
+    ("bool", "float16"),
+)
 
 
 def unlisted() -> dict[str, int]:
@@ -136,7 +167,9 @@ def cases() -> Iterator[Case]:
             yield Case(name, (dtype, number))
     for number, dtype in itertools.product((2, 0, -2, 0.5), DTYPES):
         yield Case("pow", (number, dtype))
-    for name, pair in itertools.product(("add", "sub", "mul", "div", "pow", "maximum", "lt", "bitwise_or", "logical_and"), MIXED):
+    for name, pair in itertools.product(
+        ("add", "sub", "mul", "div", "pow", "maximum", "lt", "bitwise_or", "logical_and"), MIXED
+    ):
         yield Case(name, pair)
     for dtype in DTYPES:
         yield Case("where", ("bool", dtype, dtype))

@@ -72,7 +72,9 @@ def near(tree, expected, tolerance: float = 1e-5) -> bool:
 
 def close(found, expected, tolerance: float) -> bool:
     if isinstance(expected, dict):
-        return found.keys() == expected.keys() and all(close(found[name], expected[name], tolerance) for name in expected)
+        return found.keys() == expected.keys() and all(
+            close(found[name], expected[name], tolerance) for name in expected
+        )
     if isinstance(expected, (tuple, list)):
         return (
             isinstance(found, list)

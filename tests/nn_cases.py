@@ -56,6 +56,7 @@ def signs(*shape: int) -> Callable:
 
 def ties(*shape: int) -> Callable:
     """Few different values, so that windows hold equal maxima."""
+
     def draw(rng):
         return rng.integers(0, 3, shape).astype(np.float32)
 
@@ -64,11 +65,34 @@ def ties(*shape: int) -> Callable:
 
 
 def module(text: str, *inputs: Any, mode: str = "train") -> tuple[str, Case]:
-    return text, Case(lambda lib: eval(text, {"nn": lib.nn, "F": lib.nn.functional, "lib": lib}), inputs, mode)
+    return text, Case(
+        lambda lib: eval(text, {"nn": lib.nn, "F": lib.nn.functional, "lib": lib, **helpers(lib)}), inputs, mode
+    )
+
+
+def helpers(lib: Any) -> dict[str, Any]:
+    """Modules that only tests need."""
+
+    class Packed(lib.nn.Module):
+        """A recurrent layer over sequences of lengths 3, 5, 1 and 5, packed and then padded again."""
+
+        def __init__(self, layer: Any, state: bool = False) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x: Any, *state: Any) -> Any:
+            rnn = lib.nn.utils.rnn
+            packed = rnn.pack_padded_sequence(x, [3, 5, 1, 5], enforce_sorted=False)
+            output, last = self.layer(packed, *state)
+            return output, *rnn.pad_packed_sequence(output, padding_value=2.0)[:1], last
+
+    return {"Packed": Packed}
 
 
 def function(text: str, *inputs: Any) -> tuple[str, Case]:
-    return text, Case(lambda lib: eval("lambda x=None, y=None, z=None, w=None: " + text, {"F": lib.nn.functional, "lib": lib}), inputs)
+    return text, Case(
+        lambda lib: eval("lambda x=None, y=None, z=None, w=None: " + text, {"F": lib.nn.functional, "lib": lib}), inputs
+    )
 
 
 IMAGE = (2, 4, 6, 5)
@@ -208,6 +232,26 @@ CASES: list[tuple[str, Case]] = [
     module("nn.MultiheadAttention(8, 4, batch_first=True, bias=False)", (2, 5, 8), (2, 5, 8), (2, 5, 8)),
     module("nn.MultiheadAttention(8, 2, kdim=3, vdim=5, add_bias_kv=True, add_zero_attn=True)", (5, 2, 8), (6, 2, 3), (6, 2, 5)),
     module("nn.MultiheadAttention(8, 2)", (5, 8), (6, 8), (6, 8)),
+    # ---- recurrent networks
+    module("nn.RNN(3, 5)", (4, 2, 3)),
+    module("nn.RNN(3, 5, 2, nonlinearity='relu', batch_first=True)", (2, 4, 3), (2, 2, 5)),
+    module("nn.RNN(3, 4, bias=False, bidirectional=True)", (4, 3), (2, 4)),
+    module("nn.LSTM(3, 5)", (4, 2, 3)),
+    module("nn.LSTM(3, 4, 2, batch_first=True, bidirectional=True)", (2, 4, 3)),
+    module("nn.LSTM(3, 5, 2, proj_size=2)", (4, 2, 3)),
+    module("nn.LSTM(3, 4)", (5, 3)),
+    module("nn.GRU(3, 5)", (4, 2, 3), (1, 2, 5)),
+    module("nn.GRU(3, 4, 2, bias=False, bidirectional=True)", (4, 2, 3)),
+    module("nn.RNNCell(3, 5)", (2, 3), (2, 5)),
+    module("nn.RNNCell(3, 5, nonlinearity='relu', bias=False)", (3,)),
+    module("nn.LSTMCell(3, 5)", (2, 3)),
+    module("nn.GRUCell(3, 5)", (2, 3), (2, 5)),
+    module("Packed(nn.RNN(3, 5))", (5, 4, 3)),
+    module("Packed(nn.LSTM(3, 4, 2, bidirectional=True))", (5, 4, 3)),
+    module("Packed(nn.GRU(3, 4, bidirectional=True), state=True)", (5, 4, 3), (2, 4, 4)),
+    function("lib.lstm_cell(x, (y, y), z, w)", (2, 3), (2, 2), (8, 3), (8, 2)),
+    function("lib.gru_cell(x, y, z, w)", (2, 3), (2, 2), (6, 3), (6, 2)),
+    function("lib.rnn_tanh(x, y, (z, w), False, 1, 0.0, False, False, True)", (2, 3, 4), (1, 2, 5), (5, 4), (5, 5)),
     module(
         "nn.Sequential(nn.Conv2d(4, 5, 3, padding=1), nn.BatchNorm2d(5), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Flatten(), "
         "nn.Linear(30, 3))",
@@ -232,14 +276,27 @@ def drawn(text: str, case: Case) -> list[np.ndarray]:
 def key_of(text: str, case: Case) -> str:
     """Cases are told apart by their text, their inputs and the mode."""
     inputs = "-".join(array.dtype.kind + "x".join(map(str, array.shape)) for array in drawn(text, case))
-    return f"{text} {inputs} {case.mode}" + (" ties" if any(getattr(value, "ties", False) for value in case.inputs) else "")
+    return f"{text} {inputs} {case.mode}" + (
+        " ties" if any(getattr(value, "ties", False) for value in case.inputs) else ""
+    )
 
 
 def as_array(value: Any) -> np.ndarray:
     return value.detach().cpu().numpy()
 
 
-def compute(library: Any, text: str, case: Case, to: Callable[[np.ndarray], Any], place: Callable[[Any], Any]) -> dict[str, np.ndarray]:
+def flat(value: Any) -> list:
+    """The tensors in nested tuples, and of a packed sequence its data."""
+    if hasattr(value, "batch_sizes"):
+        return [value.data]
+    if isinstance(value, (tuple, list)):
+        return [tensor for part in value for tensor in flat(part)]
+    return [] if value is None else [value]
+
+
+def compute(
+    library: Any, text: str, case: Case, to: Callable[[np.ndarray], Any], place: Callable[[Any], Any]
+) -> dict[str, np.ndarray]:
     """Outputs, gradients of inputs and of parameters, and buffers afterwards, all as numpy arrays."""
     built = case.make(library)
     inputs = []
@@ -263,7 +320,7 @@ def compute(library: Any, text: str, case: Case, to: Callable[[np.ndarray], Any]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         outputs = built(*inputs)
-    outputs = [value for value in (outputs if isinstance(outputs, tuple) else (outputs,)) if value is not None]
+    outputs = flat(outputs)
     results = {f"output {number}": as_array(value) for number, value in enumerate(outputs)}
     total = None
     for number, value in enumerate(outputs):

@@ -101,7 +101,10 @@ def rates(library: Any, text: str) -> np.ndarray:
         schedules = library.optim.lr_scheduler
         schedule = eval(text if text.startswith("s.") else f"s.{text}", {"s": schedules, "o": optimizer})
         for _ in range(18):
-            rows.append([value for group in optimizer.param_groups for value in (group["lr"], group["momentum"])] + schedule.get_last_lr())
+            rows.append(
+                [value for group in optimizer.param_groups for value in (group["lr"], group["momentum"])]
+                + schedule.get_last_lr()
+            )
             optimizer.step()
             schedule.step()
     return np.array(rows)

@@ -161,27 +161,63 @@ def test_products_of_constants_are_zero():
 a, b = t([1.0, 2.0]), t([3.0, 4.0])
 CONSTANT = "does not require gradients. The outputs must be computed in a differentiable manner"
 ERRORS = [
-    (lambda: F.vjp(lambda x: x * 2, a), RuntimeError, "The vector v can only be None if the user-provided function returns"),
-    (lambda: F.jvp(lambda x: x * 2, a), RuntimeError, "The vector v can only be None if the input to the user-provided"),
+    (
+        lambda: F.vjp(lambda x: x * 2, a),
+        RuntimeError,
+        "The vector v can only be None if the user-provided function returns",
+    ),
+    (
+        lambda: F.jvp(lambda x: x * 2, a),
+        RuntimeError,
+        "The vector v can only be None if the input to the user-provided",
+    ),
     (lambda: F.hvp(lambda x: (x**2).sum(), a), RuntimeError, "The vector v can only be None if the input"),
-    (lambda: F.vjp(lambda x: 3, a), TypeError, "outputs of the user-provided function given to vjp must be either a Tensor"),
+    (
+        lambda: F.vjp(lambda x: 3, a),
+        TypeError,
+        "outputs of the user-provided function given to vjp must be either a Tensor",
+    ),
     (lambda: F.vjp(lambda x: x, 3), TypeError, "The inputs given to vjp must be either a Tensor or a tuple of Tensors"),
     (lambda: F.jacobian(lambda x: x, (a, "b")), TypeError, "value at index 1 has type"),
     (lambda: F.vjp(lambda x: x, a, t([1.0, 2.0, 3.0])), RuntimeError, "v has invalid size: should be"),
     (lambda: F.vjp(lambda x: x, a, (a, b)), RuntimeError, "The given v should contain a single Tensor."),
     (lambda: F.vjp(f, (a, b), (a,)), RuntimeError, "v is a tuple of invalid length: should be 2 but got 1"),
     (lambda: F.vjp(f, (a, b), (a, b)), RuntimeError, "Entry 1 in v has invalid size"),
-    (lambda: F.jacobian(lambda x: W.ones(2), a, strict=True), RuntimeError, "Output 0 of the user-provided function " + CONSTANT),
-    (lambda: F.jvp(lambda x: (x, W.ones(1)), a, a, strict=True), RuntimeError, "Output 1 of the user-provided function"),
+    (
+        lambda: F.jacobian(lambda x: W.ones(2), a, strict=True),
+        RuntimeError,
+        "Output 0 of the user-provided function " + CONSTANT,
+    ),
+    (
+        lambda: F.jvp(lambda x: (x, W.ones(1)), a, a, strict=True),
+        RuntimeError,
+        "Output 1 of the user-provided function",
+    ),
     (lambda: F.hvp(lambda x: W.ones(()), a, a, strict=True), RuntimeError, CONSTANT),
-    (lambda: F.vjp(lambda x, y: x, (a, b), a, strict=True), RuntimeError, "is independent of input 1. This is not allowed"),
+    (
+        lambda: F.vjp(lambda x, y: x, (a, b), a, strict=True),
+        RuntimeError,
+        "is independent of input 1. This is not allowed",
+    ),
     (lambda: F.jacobian(lambda x, y: x * 1, (a, b), strict=True), RuntimeError, "is independent of input 1"),
-    (lambda: F.hvp(lambda x: x.sum(), a, a, strict=True), RuntimeError, "with respect to input 0 is independent of the input"),
-    (lambda: F.vhp(lambda x: x.sum(), a, a, strict=True), RuntimeError, "with respect to input 0 is independent of the input"),
+    (
+        lambda: F.hvp(lambda x: x.sum(), a, a, strict=True),
+        RuntimeError,
+        "with respect to input 0 is independent of the input",
+    ),
+    (
+        lambda: F.vhp(lambda x: x.sum(), a, a, strict=True),
+        RuntimeError,
+        "with respect to input 0 is independent of the input",
+    ),
     (lambda: F.hessian(lambda x: x.sum(), a, strict=True), RuntimeError, "with respect to input 0 is independent"),
     (lambda: F.jacobian(lambda x: x * 1, a, strict=True, vectorize=True), RuntimeError, "are not supported together"),
     (lambda: F.jacobian(lambda x: x * 1, a, create_graph=True, strict=True), RuntimeError, "independent of input 0"),
-    (lambda: F.jacobian(lambda x: x, a, strategy="forward-mode"), NotImplementedError, "implemented for `vectorize=True`"),
+    (
+        lambda: F.jacobian(lambda x: x, a, strategy="forward-mode"),
+        NotImplementedError,
+        "implemented for `vectorize=True`",
+    ),
     (lambda: F.jacobian(lambda x: x, a, strategy="sideways"), AssertionError, "Expected strategy to be either"),
     (
         lambda: F.jacobian(lambda x: x, a, create_graph=True, vectorize=True, strategy="forward-mode"),

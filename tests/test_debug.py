@@ -65,7 +65,7 @@ def test_wgsl_says_when_there_is_nothing_to_show():
 
 
 def test_wgsl_on_cpu_names_numpy():
-    assert 'float32[2, 3] on cpu: computed by numpy' in debug.wgsl(webtorch.zeros(2, 3, device="cpu"))
+    assert "float32[2, 3] on cpu: computed by numpy" in debug.wgsl(webtorch.zeros(2, 3, device="cpu"))
 
 
 @pytest.mark.parametrize("show", [debug.wgsl, debug.graph])

@@ -231,7 +231,11 @@ def test_dtypes_of_gradients():
     "value, kind, message",
     [
         (lambda x: W.ones(3, dtype=W.float64), RuntimeError, "attempting to assign a gradient with dtype"),
-        (lambda x: W.ones(4), RuntimeError, "attempting to assign a gradient of size '\\[4\\]' to a tensor of size '\\[3\\]'"),
+        (
+            lambda x: W.ones(4),
+            RuntimeError,
+            "attempting to assign a gradient of size '\\[4\\]' to a tensor of size '\\[3\\]'",
+        ),
         (lambda x: 3, TypeError, "assigned grad expected to be a Tensor or None but got grad of type int"),
         (lambda x: x, RuntimeError, "can't assign Variable as its own grad"),
     ],

@@ -41,7 +41,11 @@ def test_dtypes_are_those_that_exist():
 
 @pytest.mark.gpu
 def test_the_kernel_of_the_readme_is_one_kernel():
-    (block,) = [b for b in re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.M | re.S) if "debug" in b]
+    (block,) = [
+        b
+        for b in re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.M | re.S)
+        if "debug" in b
+    ]
     printed = io.StringIO()
     names = {"webtorch": webtorch}
     with contextlib.redirect_stdout(printed), debug.kernels() as ran:

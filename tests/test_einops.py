@@ -175,7 +175,13 @@ def test_hints():
 
 
 def test_distance_and_similar_words():
-    for first, second, distance in [("", "", 0), ("a", "", 1), ("kitten", "sitting", 3), ("ab", "ba", 2), ("abc", "abc", 0)]:
+    for first, second, distance in [
+        ("", "", 0),
+        ("a", "", 1),
+        ("kitten", "sitting", 3),
+        ("ab", "ba", 2),
+        ("abc", "abc", 0),
+    ]:
         assert webtorch.levenshteinDistance(first, second) == webtorch.levenshteinDistance(second, first) == distance
     assert webtorch.findSimilarPatterns("chanel", ["width", "channel", "chapel", "chanel"]) == ["channel", "chapel"]
     error = webtorch.buildEinopsError("einops_error_invalid_pattern", "reduce('a')", "no arrow.")

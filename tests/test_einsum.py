@@ -46,7 +46,12 @@ def integers(m):
 @program
 def sublists(m):
     a, b = operands(m, [(2, 3), (3, 4)])
-    yield m.einsum(a, [0, 1], b, [1, 2], [0, 2]), m.einsum(a, [0, 1], b, [1, 2]), m.einsum(a, [51, 0]), m.einsum(a, [26, 25])
+    yield (
+        m.einsum(a, [0, 1], b, [1, 2], [0, 2]),
+        m.einsum(a, [0, 1], b, [1, 2]),
+        m.einsum(a, [51, 0]),
+        m.einsum(a, [26, 25]),
+    )
     yield m.einsum(a, [..., 1], b, [1, 2], [2, ...]), m.einsum(a, [0, ...], [...]), m.einsum("ij,jk", [a, b])
 
 
@@ -80,7 +85,9 @@ def test_numpy_agrees(device):
 
 @pytest.mark.parametrize("equation", ["ij,jk->ik", "ii,ij->j", "ij,kj,k->i"])
 def test_gradient(equation):
-    shapes = {"ij,jk->ik": [(2, 3), (3, 2)], "ii,ij->j": [(3, 3), (3, 2)], "ij,kj,k->i": [(2, 3), (4, 3), (4,)]}[equation]
+    shapes = {"ij,jk->ik": [(2, 3), (3, 2)], "ii,ij->j": [(3, 3), (3, 2)], "ij,kj,k->i": [(2, 3), (4, 3), (4,)]}[
+        equation
+    ]
     random = np.random.default_rng(3)
     leaves = [webtorch.tensor(random.normal(size=shape), device="cpu", requires_grad=True) for shape in shapes]
     assert gradcheck(lambda *tensors: webtorch.einsum(equation, *tensors), leaves)
@@ -164,7 +171,9 @@ def test_refused(code, device):
     for call in REFUSED[code]:
         with pytest.raises(EinsumError) as caught:
             call(x)
-        assert caught.value.code == f"einsum_error_{code}" and str(caught.value).startswith(f"einsum_error_{code}: einsum(")
+        assert caught.value.code == f"einsum_error_{code}" and str(caught.value).startswith(
+            f"einsum_error_{code}: einsum("
+        )
 
 
 def test_the_error_marks_the_place():

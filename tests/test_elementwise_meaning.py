@@ -60,7 +60,10 @@ def check_meaning(case: shared.Case, expected: np.ndarray | None) -> None:
 def report(case: shared.Case, arrays: list, got: np.ndarray, expected: np.ndarray, wrong: np.ndarray) -> None:
     if wrong.any():
         at = tuple(np.argwhere(wrong)[0])
-        inputs = [np.broadcast_to(array, wrong.shape)[at].item() if isinstance(array, np.ndarray) else array for array in arrays]
+        inputs = [
+            np.broadcast_to(array, wrong.shape)[at].item() if isinstance(array, np.ndarray) else array
+            for array in arrays
+        ]
         raise AssertionError(
             f"{case.key}: {wrong.sum()} of {wrong.size} wrong, first at {inputs}: {got[at].item()!r}, expected {expected[at].item()!r}"
         )
@@ -89,7 +92,9 @@ def test_numpy_means_what_pytorch_means(name: str) -> None:
 
 def test_recording_is_complete() -> None:
     known = set(goldens()) - {"refused"} | set(goldens()["refused"].tolist())
-    assert known == {key for key, case in CASES.items() if case.name not in UNLISTED}, "run python tests/record_goldens.py"
+    assert known == {key for key, case in CASES.items() if case.name not in UNLISTED}, (
+        "run python tests/record_goldens.py"
+    )
 
 
 @pytest.mark.parametrize("name", ["floor_divide", "remainder", "fmod"])
@@ -122,14 +127,18 @@ def test_shaders_compute_what_numpy_computes(dtype: str) -> None:
         except webtorch.errors.DTypeError as error:
             # Said before anything runs, with the reason and the way out.
             assert "device='cpu'" in str(error), case.key
-            assert any(reason in str(error) for reason in ("shader-int64", "shader-f64", "double-precision", "float32 only")), case.key
+            assert any(
+                reason in str(error) for reason in ("shader-int64", "shader-f64", "double-precision", "float32 only")
+            ), case.key
     assert len(pending) > 30 or dtype in ("float64", "int64")
     webtorch.sync_device()  # all at once, so that the kernels hold several results
     for key, result in pending.items():
         case = CASES[key]
         got = result.numpy()
         assert got.dtype == expected[key].dtype, key
-        wrong = shared.disagreements(case, got, expected[key], UNITS.get(case.name, 4), shared.ABSOLUTE.get(case.name, 0))
+        wrong = shared.disagreements(
+            case, got, expected[key], UNITS.get(case.name, 4), shared.ABSOLUTE.get(case.name, 0)
+        )
         report(case, case.arrays(), got, expected[key], wrong)
 
 
@@ -141,7 +150,11 @@ def test_functions_of_derivatives_compute_what_numpy_computes() -> None:
     everywhere = np.append(generator.uniform(-80, 80, 500), [0, -0.0, inf, -inf, nan]).astype(np.float32)
     positive = generator.uniform(0.05, 20, 500).astype(np.float32)
     negative = (-generator.integers(0, 5, 200) - generator.uniform(0.1, 0.9, 200)).astype(np.float32)
-    calls = [(_i1, everywhere, {}), (_polygamma, negative, {"n": 1}), *((_polygamma, positive, {"n": n}) for n in (1, 2, 3, 4))]
+    calls = [
+        (_i1, everywhere, {}),
+        (_polygamma, negative, {"n": 1}),
+        *((_polygamma, positive, {"n": n}) for n in (1, 2, 3, 4)),
+    ]
     for row, values, order in calls:
         expected = row(webtorch.tensor(values, device="cpu"), **order).numpy()
         got = row(webtorch.tensor(values, device="webgpu"), **order).numpy()
@@ -152,7 +165,12 @@ def test_functions_of_derivatives_compute_what_numpy_computes() -> None:
 def test_every_row_is_tried() -> None:
     from webtorch.ops import TABLE, activation, binary, unary
 
-    rows = {key for module in (unary, binary, activation) for key in vars(module) if key in TABLE and vars(module)[key] is TABLE[key]}
+    rows = {
+        key
+        for module in (unary, binary, activation)
+        for key in vars(module)
+        if key in TABLE and vars(module)[key] is TABLE[key]
+    }
     public = {key for key in rows if TABLE[key].public and vars(TABLE[key]).get("name") == key}
     assert public <= set(NAMES), sorted(public - set(NAMES))
     assert len(rows) > 120

@@ -84,7 +84,11 @@ def test_forward_over_reverse():
         (lambda: fa.make_dual(t([1.0]), t([1.0])), RuntimeError, "but no level exists"),
         (lambda: fa.exit_dual_level(), RuntimeError, "exit a forward AD level but|Dual level must be"),
         (lambda: in_level(lambda: fa.make_dual(t([1.0]), t([1.0, 2.0]))), RuntimeError, "size|shape"),
-        (lambda: in_level(lambda: fa.make_dual(t([1]), t([1]))), ValueError, "Expected primal to be floating|tensor to be floating"),
+        (
+            lambda: in_level(lambda: fa.make_dual(t([1]), t([1]))),
+            ValueError,
+            "Expected primal to be floating|tensor to be floating",
+        ),
         (lambda: in_level(lambda: fa.make_dual(t([1.0]), t([1]))), ValueError, "Expected tangent to be floating"),
         (lambda: in_level(lambda: fa.enter_dual_level()), RuntimeError, "Nested forward mode AD is not supported"),
     ],

@@ -471,7 +471,9 @@ def test_vmap_randomness():
         assert len({tuple(row) for row in rows}) == 3
         rows = listed(func.vmap(lambda a, draw=draw: a + draw(), randomness="same")(x))
         assert len({tuple(row) for row in rows}) == 1
-    nested = func.vmap(func.vmap(lambda a: a + W.rand(()), randomness="different"), randomness="different")(W.zeros(2, 3))
+    nested = func.vmap(func.vmap(lambda a: a + W.rand(()), randomness="different"), randomness="different")(
+        W.zeros(2, 3)
+    )
     assert len({value for row in listed(nested) for value in row}) == 6
 
 
@@ -491,7 +493,11 @@ def shared_write():
 @pytest.mark.parametrize(
     "call, kind, message",
     [
-        (lambda: func.vmap(lambda x: x.item())(t([1.0])), RuntimeError, "vmap: It looks like you're calling .item\\(\\)"),
+        (
+            lambda: func.vmap(lambda x: x.item())(t([1.0])),
+            RuntimeError,
+            "vmap: It looks like you're calling .item\\(\\)",
+        ),
         (lambda: func.vmap(lambda x: x if x > 0 else -x)(t([1.0])), RuntimeError, "data-dependent control flow"),
         (lambda: func.vmap(lambda x: x.numpy())(t([1.0])), RuntimeError, "numpy|storage"),
         (lambda: func.vmap(lambda x: 3)(t([1.0])), ValueError, "must only return Tensors, got type <class 'int'>"),
@@ -503,7 +509,11 @@ def shared_write():
         (lambda: func.vmap(lambda x: x, in_dims=(None,))(W.ones(3)), ValueError, "at least one|in_dim"),
         (lambda: func.vmap(lambda x: x, in_dims=3)(W.ones(3)), ValueError, "in_dim to satisfy -1 <= in_dim < 1"),
         (lambda: func.vmap(lambda: 1)(), ValueError, "got no inputs"),
-        (lambda: func.vmap(lambda x: x, randomness="maybe")(W.ones(3)), RuntimeError, "Only allowed values for randomness"),
+        (
+            lambda: func.vmap(lambda x: x, randomness="maybe")(W.ones(3)),
+            RuntimeError,
+            "Only allowed values for randomness",
+        ),
         (lambda: func.vmap(lambda x: x, chunk_size=0)(W.ones(3)), ValueError, "chunk_size"),
         (lambda: func.vmap(lambda x: (x, x), out_dims=(0,))(W.ones(3)), ValueError, "out_dims is not compatible"),
         (shared_write, RuntimeError, "in-place|doesn't match the broadcast shape"),

@@ -199,7 +199,9 @@ def test_second_derivatives():
 
     once = function(forward, A.function.once_differentiable(lambda ctx, g: 3 * ctx.saved_tensors[0] ** 2 * g))
     (first,) = A.grad(once.apply(x), x, leaf(1.0), create_graph=True)
-    with pytest.raises(RuntimeError, match="trying to differentiate twice a function that was marked with @once_differentiable"):
+    with pytest.raises(
+        RuntimeError, match="trying to differentiate twice a function that was marked with @once_differentiable"
+    ):
         first.sum().backward()
 
 
@@ -375,5 +377,3 @@ def test_errors_name_the_fix(name, fix):
     with pytest.raises(Exception) as caught:
         ERRORS[name][0]()
     assert fix in str(caught.value)
-
-

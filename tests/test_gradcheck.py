@@ -201,7 +201,9 @@ def is_batched(value) -> bool:
 
 def test_second_derivatives_by_forward_mode():
     assert A.gradgradcheck(lambda x: (x**3).sin(), (x,), check_fwd_over_rev=True)
-    assert A.gradgradcheck(lambda x: (x**3).sin(), (x,), check_fwd_over_rev=True, check_rev_over_rev=False, check_undefined_grad=False)
+    assert A.gradgradcheck(
+        lambda x: (x**3).sin(), (x,), check_fwd_over_rev=True, check_rev_over_rev=False, check_undefined_grad=False
+    )
     assert A.gradgradcheck(lambda x: x.exp(), (x,), grad_outputs=(double(1.0, 2.0),))
     assert A.gradgradcheck(lambda x: x.exp(), (x,), gen_non_contig_grad_outputs=True)
 
@@ -231,8 +233,16 @@ def test_matrices_scalars_and_nothing():
     "call, kind, message",
     [
         (lambda: A.gradcheck(right, (W.ones(2),)), ValueError, "at least one input tensor to require gradient"),
-        (lambda: A.gradcheck(right, (x,), check_backward_ad=False), AssertionError, "Expected at least one of check_forward_ad"),
-        (lambda: A.gradcheck(right, (x,), check_batched_forward_grad=True), AssertionError, "requires check_forward_ad"),
+        (
+            lambda: A.gradcheck(right, (x,), check_backward_ad=False),
+            AssertionError,
+            "Expected at least one of check_forward_ad",
+        ),
+        (
+            lambda: A.gradcheck(right, (x,), check_batched_forward_grad=True),
+            AssertionError,
+            "requires check_forward_ad",
+        ),
         (
             lambda: A.gradcheck(lambda x: x * 1, (W.rand(1, dtype=W.float64).expand(3).requires_grad_(),)),
             RuntimeError,
@@ -268,7 +278,9 @@ def test_numbers_come_out_as_they_should():
         pytest.skip("an inner part of webtorch")
     from webtorch.autograd.gradcheck import Check
 
-    check = Check(lambda v: W.stack([v[0] * v[1], v[0].sin()]), (double(0.5, 2.0),), {"eps": 1e-6, "check_grad_dtypes": False})
+    check = Check(
+        lambda v: W.stack([v[0] * v[1], v[0].sin()]), (double(0.5, 2.0),), {"eps": 1e-6, "check_grad_dtypes": False}
+    )
     expected = np.array([[2.0, np.cos(0.5)], [0.5, 0.0]])
     assert np.allclose(check.numerical([0], [2])[0][0], expected, atol=1e-8)
     (output,), _ = check.outputs()

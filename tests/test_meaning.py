@@ -105,6 +105,8 @@ def test_everything_is_tried():
     called = set(re.findall(r"\b(\w+)\(", text))
     rows = {key for key, row in TABLE.items() if row.public and not isinstance(row, Elementwise)}
     # Other modules add methods, too; they are tested with those modules.
-    methods = {name for name in compounds.METHODS if getattr(webtorch.Tensor, name).__module__.startswith(compounds.__name__)}
+    methods = {
+        name for name in compounds.METHODS if getattr(webtorch.Tensor, name).__module__.startswith(compounds.__name__)
+    }
     wanted = {*compounds.__all__, *methods, *creation.__all__, *rows} - ELSEWHERE
     assert not wanted - called, sorted(wanted - called)

@@ -43,7 +43,9 @@ def agree(got, expected):
 def test_values_and_gradients_are_pytorchs(text, case, device, goldens):
     if "return_indices" in text or any(array.dtype == np.int64 for array in nn_cases.drawn(text, case)):
         need("int64", device)
-    got = compute(webtorch, text, case, lambda array: webtorch.tensor(array, device=device), lambda module: module.to(device))
+    got = compute(
+        webtorch, text, case, lambda array: webtorch.tensor(array, device=device), lambda module: module.to(device)
+    )
     agree(got, goldens[key_of(text, case)])
 
 
@@ -62,14 +64,19 @@ def test_weights_carry_over_from_pytorch():
 
     def network(library):
         layers = library.nn
-        return layers.Sequential(layers.Conv2d(1, 4, 3), layers.BatchNorm2d(4), layers.ReLU(), layers.Flatten(), layers.Linear(64, 3))
+        return layers.Sequential(
+            layers.Conv2d(1, 4, 3), layers.BatchNorm2d(4), layers.ReLU(), layers.Flatten(), layers.Linear(64, 3)
+        )
 
     theirs, ours = network(torch), network(webtorch)
     assert list(ours.state_dict()) == list(theirs.state_dict())
     ours.load_state_dict(theirs.state_dict())
     x = np.random.default_rng(0).standard_normal((2, 1, 6, 6)).astype(np.float32)
     np.testing.assert_allclose(
-        ours.eval()(webtorch.tensor(x)).detach().numpy(), theirs.eval()(torch.tensor(x)).detach().numpy(), rtol=1e-4, atol=1e-5
+        ours.eval()(webtorch.tensor(x)).detach().numpy(),
+        theirs.eval()(torch.tensor(x)).detach().numpy(),
+        rtol=1e-4,
+        atol=1e-5,
     )
 
 
@@ -119,7 +126,12 @@ def double(*shape, seed=0):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"stride": 2, "padding": 1}, {"dilation": (1, 2), "padding": "same"}, {"groups": 2, "stride": (2, 1), "padding": (0, 2)}],
+    [
+        {},
+        {"stride": 2, "padding": 1},
+        {"dilation": (1, 2), "padding": "same"},
+        {"groups": 2, "stride": (2, 1), "padding": (0, 2)},
+    ],
     ids=str,
 )
 def test_convolution_gradients(settings):
@@ -234,9 +246,22 @@ class Small(nn.Module):
 
 def test_names_of_parameters_buffers_and_modules():
     model = Small()
-    assert [name for name, _ in model.named_parameters()] == ["scale", "first.weight", "first.bias", "second.1.weight", "second.1.bias"]
+    assert [name for name, _ in model.named_parameters()] == [
+        "scale",
+        "first.weight",
+        "first.bias",
+        "second.1.weight",
+        "second.1.bias",
+    ]
     assert [name for name, _ in model.named_buffers()] == ["seen", "scratch"]
-    assert list(model.state_dict()) == ["scale", "seen", "first.weight", "first.bias", "second.1.weight", "second.1.bias"]
+    assert list(model.state_dict()) == [
+        "scale",
+        "seen",
+        "first.weight",
+        "first.bias",
+        "second.1.weight",
+        "second.1.bias",
+    ]
     assert [name for name, _ in model.named_modules()] == ["", "first", "second", "second.0", "second.1"]
     assert [name for name, _ in model.named_children()] == ["first", "second"]
     assert model.get_parameter("second.1.bias") is model.second[1].bias
@@ -310,7 +335,12 @@ def test_error_messages_of_loading_are_pytorchs():
     messages = []
     for library in (torch, webtorch):
         model = library.nn.Sequential(library.nn.Linear(2, 3), library.nn.BatchNorm1d(3))
-        state = {"0.weight": library.zeros(2), "0.bias": library.zeros(3), "1.other": library.zeros(1), "2.weight": library.zeros(1)}
+        state = {
+            "0.weight": library.zeros(2),
+            "0.bias": library.zeros(3),
+            "1.other": library.zeros(1),
+            "2.weight": library.zeros(1),
+        }
         with pytest.raises(RuntimeError) as caught:
             model.load_state_dict(state)
         messages.append(str(caught.value).replace("webtorch.Size", "torch.Size"))
@@ -415,7 +445,9 @@ def test_forward_hooks():
     second.remove()
     model(x)
     assert log == ["before", "after"]
-    with_names = model.register_forward_hook(lambda module, args, kwargs, output: log.append(sorted(kwargs)), with_kwargs=True)
+    with_names = model.register_forward_hook(
+        lambda module, args, kwargs, output: log.append(sorted(kwargs)), with_kwargs=True
+    )
     model(input=x)
     with_names.remove()
     assert log[-1] == ["input"]
@@ -443,7 +475,9 @@ def test_backward_hooks_see_and_replace_gradients():
     assert found[0] == found[1]
     layer = nn.Linear(3, 2)
     calls = []
-    layer.register_full_backward_hook(lambda module, grad_input, grad_output: calls.append((grad_input, grad_output[0].tolist())))
+    layer.register_full_backward_hook(
+        lambda module, grad_input, grad_output: calls.append((grad_input, grad_output[0].tolist()))
+    )
     layer(webtorch.ones(1, 3)).sum().backward()
     assert calls == [((None,), [[1.0, 1.0]])]
 
@@ -590,7 +624,9 @@ def test_max_pooling_of_nan_and_minus_infinity(device):
 
 def test_half_precision(device):
     x = webtorch.rand(2, 3, 6, 6, device=device).half()
-    layer = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.LayerNorm(16), nn.Linear(16, 2))
+    layer = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.LayerNorm(16), nn.Linear(16, 2)
+    )
     layer = layer.half().to(device)
     y = layer(x)
     assert y.dtype is webtorch.float16

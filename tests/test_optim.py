@@ -30,7 +30,9 @@ def on(device):
 @pytest.mark.parametrize(("name", "options"), OPTIMIZERS, ids=OPTIMIZER_IDS)
 def test_ten_steps_are_pytorchs(name, options, device, goldens):
     for key, value in train(webtorch, name, options, on(device)).items():
-        np.testing.assert_allclose(value, goldens[f"{name_of(name, options)}: {key}"], rtol=2e-4, atol=2e-6, err_msg=key)
+        np.testing.assert_allclose(
+            value, goldens[f"{name_of(name, options)}: {key}"], rtol=2e-4, atol=2e-6, err_msg=key
+        )
 
 
 @pytest.mark.parametrize("text", SCHEDULES)
@@ -159,7 +161,11 @@ def test_closures_hooks_and_parameters_without_gradient():
     ("make", "error", "text"),
     [
         (lambda p: optim.SGD([p], lr=-1), ValueError, "Invalid learning rate: -1"),
-        (lambda p: optim.SGD([p], lr=1, nesterov=True), ValueError, "Nesterov momentum requires a momentum and zero dampening"),
+        (
+            lambda p: optim.SGD([p], lr=1, nesterov=True),
+            ValueError,
+            "Nesterov momentum requires a momentum and zero dampening",
+        ),
         (lambda p: optim.Adam([p], betas=(0.9, 1.0)), ValueError, "Invalid beta parameter at index 1: 1.0"),
         (lambda p: optim.Adam([]), ValueError, "optimizer got an empty parameter list"),
         (lambda p: optim.Adam(p), TypeError, "should be an iterable of Tensors"),
@@ -168,7 +174,11 @@ def test_closures_hooks_and_parameters_without_gradient():
         (lambda p: optim.Adam([p, p]), ValueError, "duplicate parameters"),
         (lambda p: optim.Adam([{"params": {p}}]), TypeError, "ordered collections"),
         (lambda p: optim.lr_scheduler.StepLR(p, 1), TypeError, "is not an Optimizer"),
-        (lambda p: optim.SGD([p]).load_state_dict({"state": {}, "param_groups": []}), ValueError, "different number of parameter groups"),
+        (
+            lambda p: optim.SGD([p]).load_state_dict({"state": {}, "param_groups": []}),
+            ValueError,
+            "different number of parameter groups",
+        ),
     ],
 )
 def test_wrong_arguments(make, error, text):

@@ -196,7 +196,15 @@ print(json.dumps(sorted(sys.modules)))
 def test_import_touches_no_gpu():
     modules = json.loads(run(sys.executable, "-c", MODULES_OF_IMPORT, cwd=ROOT))
     # Slow to import or not ours to need; how long the import takes is measured in bench.
-    for unwanted in ("wgpu", "torch", "matplotlib", "asyncio", "importlib.resources", "webtorch.nn", "webtorch.backends.wgpu"):
+    for unwanted in (
+        "wgpu",
+        "torch",
+        "matplotlib",
+        "asyncio",
+        "importlib.resources",
+        "webtorch.nn",
+        "webtorch.backends.wgpu",
+    ):
         assert unwanted not in modules
 
 

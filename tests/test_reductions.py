@@ -27,19 +27,50 @@ def gradient(m, x, function):
 @program
 def differences(m):
     x = samples(m, 3, 5)
-    yield m.diff(x), x.diff(2, 0), m.diff(x, 6), x.diff(0), m.diff(x > 0, dim=0), m.diff(m.arange(4)), m.diff(m.zeros(2, 0))
-    yield m.diff(x, prepend=x[:, :2], append=x[:, :1]), gradient(m, x, lambda t: t.diff(2)), m.trace(x), x[:, :2].trace()
+    yield (
+        m.diff(x),
+        x.diff(2, 0),
+        m.diff(x, 6),
+        x.diff(0),
+        m.diff(x > 0, dim=0),
+        m.diff(m.arange(4)),
+        m.diff(m.zeros(2, 0)),
+    )
+    yield (
+        m.diff(x, prepend=x[:, :2], append=x[:, :1]),
+        gradient(m, x, lambda t: t.diff(2)),
+        m.trace(x),
+        x[:, :2].trace(),
+    )
     at = m.tensor([0.0, 0.5, 2.0, 2.5, 4.0])
     for function in (m.trapezoid, m.cumulative_trapezoid, m.trapz):
-        yield function(x), function(x, dx=0.5), function(x, at), function(x, at[:3], dim=0), function(x, x * x), function(x, dim=0)
-    yield gradient(m, x, lambda t: m.trapezoid(t, at)), gradient(m, at, lambda t: m.trapezoid(x, t)), m.trapezoid(m.arange(4))
+        yield (
+            function(x),
+            function(x, dx=0.5),
+            function(x, at),
+            function(x, at[:3], dim=0),
+            function(x, x * x),
+            function(x, dim=0),
+        )
+    yield (
+        gradient(m, x, lambda t: m.trapezoid(t, at)),
+        gradient(m, at, lambda t: m.trapezoid(x, t)),
+        m.trapezoid(m.arange(4)),
+    )
     yield gradient(m, x, m.trace)
 
 
 @program
 def covariances(m):
     x, f, a = samples(m, 3, 6), m.tensor([1, 0, 2, 3, 1, 1]), m.tensor([0.5, 1.0, 0.25, 2.0, 0.0, 1.0])
-    yield m.cov(x), x.cov(correction=0), m.cov(x[0]), m.cov(x, fweights=f), m.cov(x, aweights=a), m.cov(x, fweights=f, aweights=a)
+    yield (
+        m.cov(x),
+        x.cov(correction=0),
+        m.cov(x[0]),
+        m.cov(x, fweights=f),
+        m.cov(x, aweights=a),
+        m.cov(x, fweights=f, aweights=a),
+    )
     yield m.corrcoef(x), x[0].corrcoef(), gradient(m, x, m.cov), gradient(m, x, lambda t: t.corrcoef() ** 2)
     yield m.cov((x * 8).long()), m.cov(x[:, :1], correction=0)
 
@@ -47,11 +78,22 @@ def covariances(m):
 @program
 def counts(m):
     at = m.tensor([3, 0, 3, 1, 3])
-    yield m.bincount(at), at.bincount(minlength=7), m.bincount(at, m.tensor([1.0, 2.0, 4.0, 8.0, 0.5])), m.bincount(at[:0])
+    yield (
+        m.bincount(at),
+        at.bincount(minlength=7),
+        m.bincount(at, m.tensor([1.0, 2.0, 4.0, 8.0, 0.5])),
+        m.bincount(at[:0]),
+    )
     yield at[:0].bincount(None, 2)
     yield m.bincount(at.to(m.uint8))
     x = samples(m, 50)
-    yield m.histc(x, 8, -2, 2), x.histc(5), m.histc(x, 1), m.histc(m.tensor([0.0, 1.0, 2.0, 3.0, 3.5]), 3, 0, 3), m.histc(m.ones(3), 4)
+    yield (
+        m.histc(x, 8, -2, 2),
+        x.histc(5),
+        m.histc(x, 1),
+        m.histc(m.tensor([0.0, 1.0, 2.0, 3.0, 3.5]), 3, 0, 3),
+        m.histc(m.ones(3), 4),
+    )
 
 
 @program
@@ -59,7 +101,11 @@ def distances(m):
     x, y = samples(m, 2, 4, 3), samples(m, 5, 3) + 0.3
     for p in (0.0, 1.0, 2.0, 3.0, INF):
         yield m.cdist(x, y, p), m.dist(x[0, 0], y[0], p), m.dist(x, x[:, :1], p)
-    yield gradient(m, x, lambda t: m.cdist(t, y)), gradient(m, y, lambda t: m.cdist(x, t, 1.0)), m.cdist(x[:, :0], y).shape[1]
+    yield (
+        gradient(m, x, lambda t: m.cdist(t, y)),
+        gradient(m, y, lambda t: m.cdist(x, t, 1.0)),
+        m.cdist(x[:, :0], y).shape[1],
+    )
     yield gradient(m, x, lambda t: m.cdist(t, t))
 
 
@@ -68,11 +114,24 @@ def running(m):
     x, hard = samples(m, 3, 7), m.tensor([-INF, 1.0, 1.0, -INF, 3.0, NAN, 5.0, NAN, INF])
     for name in ("cummax", "cummin"):
         function = getattr(m, name)
-        for values, dim in ((x, 1), (x, 0), (hard, 0), (m.tensor([3, 1, 3, 4, 4]), 0), (x > 0, 1), (m.tensor(2.0), 0), (m.zeros(2, 0), 1)):
+        for values, dim in (
+            (x, 1),
+            (x, 0),
+            (hard, 0),
+            (m.tensor([3, 1, 3, 4, 4]), 0),
+            (x > 0, 1),
+            (m.tensor(2.0), 0),
+            (m.zeros(2, 0), 1),
+        ):
             made = function(values, dim)
             yield made.values, made.indices, made[0], made[1]
         yield gradient(m, x, lambda t, function=function: function(t, 1).values)
-    yield m.logcumsumexp(x, 1), x.logcumsumexp(0), m.logcumsumexp(hard[:5], 0), m.logcumsumexp(m.tensor([1000.0, 1000.0, -1000.0]), 0)
+    yield (
+        m.logcumsumexp(x, 1),
+        x.logcumsumexp(0),
+        m.logcumsumexp(hard[:5], 0),
+        m.logcumsumexp(m.tensor([1000.0, 1000.0, -1000.0]), 0),
+    )
     yield gradient(m, x, lambda t: t.logcumsumexp(-1)), m.logcumsumexp(m.tensor(2.0), 0), m.logcumsumexp(hard, 0)
 
 
@@ -84,7 +143,13 @@ def windows(m):
             yield function(length), function(length, False)
     yield m.kaiser_window(6, True, 4.0), m.kaiser_window(6, False, 0.5)
     yield m.hamming_window(6, False, 0.6, 0.3), m.hamming_window(5, True, 0.5)
-    yield m.logspace(0, 2, 5), m.logspace(-1, 1, 4, base=2), m.logspace(1, 2, 1), m.logspace(0, 1, 0), m.logspace(0, 3, 4, dtype=m.int64)
+    yield (
+        m.logspace(0, 2, 5),
+        m.logspace(-1, 1, 4, base=2),
+        m.logspace(1, 2, 1),
+        m.logspace(0, 1, 0),
+        m.logspace(0, 3, 4, dtype=m.int64),
+    )
 
 
 @program
@@ -129,7 +194,9 @@ def test_long_rows(device):
     array = np.random.default_rng(4).normal(size=5000).astype(np.float32)
     x = webtorch.tensor(array, device=device)
     values, indices = webtorch.cummax(x, 0)
-    assert np.array_equal(values.numpy(), np.maximum.accumulate(array)) and np.array_equal(array[indices.numpy()], values.numpy())
+    assert np.array_equal(values.numpy(), np.maximum.accumulate(array)) and np.array_equal(
+        array[indices.numpy()], values.numpy()
+    )
     wanted = np.logaddexp.accumulate(array.astype(np.float64))
     np.testing.assert_allclose(webtorch.logcumsumexp(x, 0).numpy(), wanted, rtol=1e-5)
 
@@ -148,7 +215,9 @@ def test_frombuffer():
 @pytest.mark.gpu
 def test_deterministic_mode_refuses_float_additions_at_indices():
     at = webtorch.tensor([0, 0], device="webgpu")
-    add = lambda dtype: webtorch.zeros(2, dtype=dtype, device="webgpu").index_add(0, at, webtorch.ones(2, dtype=dtype, device="webgpu"))
+    add = lambda dtype: webtorch.zeros(2, dtype=dtype, device="webgpu").index_add(
+        0, at, webtorch.ones(2, dtype=dtype, device="webgpu")
+    )
     try:
         webtorch.use_deterministic_algorithms(True)
         assert webtorch.get_deterministic_debug_mode() == 2

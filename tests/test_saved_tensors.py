@@ -114,7 +114,9 @@ def test_an_unpack_hook_that_returns_no_tensor():
     x = leaf(1.0)
     with graph.saved_tensors_hooks(lambda x: x, lambda x: 3):
         y = x.exp()
-    with pytest.raises(TypeError, match="Output of saved tensor unpack_hook expected to be a Tensor but got result of type int"):
+    with pytest.raises(
+        TypeError, match="Output of saved tensor unpack_hook expected to be a Tensor but got result of type int"
+    ):
         y.sum().backward()
 
 
@@ -339,7 +341,9 @@ def test_writes_allowed_on_webgpu():
 def test_a_hook_on_all_of_several_gradients():
     a, b, c = leaf(1.0), leaf(2.0), leaf(3.0)
     seen = []
-    handle = graph.register_multi_grad_hook((a, b, c), lambda grads: seen.append([g if g is None else g.tolist() for g in grads]))
+    handle = graph.register_multi_grad_hook(
+        (a, b, c), lambda grads: seen.append([g if g is None else g.tolist() for g in grads])
+    )
     (a * b).sum().backward()
     assert seen == [[[2.0], [1.0], None]], "c takes no part in this pass"
     (a * b * c).sum().backward()
@@ -445,7 +449,9 @@ def test_a_checkpoint_draws_the_same_random_numbers(reentrant):
     assert between != after
     W.manual_seed(5)
     W.rand(50)
-    assert [W.rand(3).tolist(), W.rand(3).tolist()] == [between, after], "the second run takes nothing from the sequence"
+    assert [W.rand(3).tolist(), W.rand(3).tolist()] == [between, after], (
+        "the second run takes nothing from the sequence"
+    )
 
 
 @BOTH
@@ -578,7 +584,9 @@ def test_context_fn():
         def __exit__(self, *exception):
             pass
 
-    y = checkpoint(lambda x: x.exp().sum(), leaf(1.0), use_reentrant=False, context_fn=lambda: (Note("first"), Note("second")))
+    y = checkpoint(
+        lambda x: x.exp().sum(), leaf(1.0), use_reentrant=False, context_fn=lambda: (Note("first"), Note("second"))
+    )
     y.backward()
     assert seen == ["first", "second"]
 

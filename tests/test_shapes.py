@@ -281,7 +281,9 @@ def test_view_strides_are_pytorchs(pair, data):
     ours = shapes.view_strides(view.shape, strides, new_shape)
     assert (ours is None) == (expected is None)
     if ours is not None:  # the stride of a dimension of size 1 is never used
-        assert [s for s, size in zip(ours, new_shape) if size > 1] == [s for s, size in zip(expected, new_shape) if size > 1]
+        assert [s for s, size in zip(ours, new_shape) if size > 1] == [
+            s for s, size in zip(expected, new_shape) if size > 1
+        ]
 
 
 def test_view_strides():

@@ -14,7 +14,15 @@ NAN, INF = float("nan"), float("inf")
 def orders(m):
     x = m.tensor(np.random.default_rng(8).integers(-4, 5, (3, 7)).astype(np.float32))
     hard = m.tensor([1.0, NAN, -INF, 1.0, INF, -0.0, NAN, 0.0, 1.0])
-    for values, dim in ((x, 1), (x, 0), (hard, 0), (m.tensor([3, 1, 2, 1, 3]), -1), (x > 0, 1), (m.zeros(2, 0), 1), (x[:, :1], 1)):
+    for values, dim in (
+        (x, 1),
+        (x, 0),
+        (hard, 0),
+        (m.tensor([3, 1, 2, 1, 3]), -1),
+        (x > 0, 1),
+        (m.zeros(2, 0), 1),
+        (x[:, :1], 1),
+    ):
         for descending in (False, True):
             yield list(m.sort(values, dim=dim, descending=descending, stable=True))
             yield m.argsort(values, dim=dim, descending=descending, stable=True)
@@ -41,7 +49,12 @@ def fractions(m):
     q = m.tensor([0.0, 0.3, 0.5, 0.875, 1.0])
     for function in (m.quantile, m.nanquantile):
         for values in (x, holes):
-            yield function(values, q), function(values, 0.4, 1), function(values, q, 0, True), function(values, q[1], keepdim=True)
+            yield (
+                function(values, q),
+                function(values, 0.4, 1),
+                function(values, q, 0, True),
+                function(values, q[1], keepdim=True),
+            )
         for interpolation in ("lower", "higher", "midpoint", "nearest"):
             yield function(x, q, 1, interpolation=interpolation)
     yield m.nanmedian(holes), list(m.nanmedian(holes[:2], 1)), m.nanmedian(holes, 1, True).values
@@ -77,4 +90,6 @@ def test_program_means_the_same_to_pytorch(name):
 def test_long_rows(device):
     array = np.random.default_rng(3).integers(0, 300, (2, 700)).astype(np.float32)
     values, indices = webtorch.sort(webtorch.tensor(array, device=device), 1)
-    assert np.array_equal(indices.numpy(), np.argsort(array, 1, kind="stable")) and np.array_equal(values.numpy(), np.sort(array, 1))
+    assert np.array_equal(indices.numpy(), np.argsort(array, 1, kind="stable")) and np.array_equal(
+        values.numpy(), np.sort(array, 1)
+    )

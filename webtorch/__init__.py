@@ -116,7 +116,16 @@ strided = "webtorch.strided"
 _name_arguments(globals(), [_name for _name in globals() if not _name.startswith("_")])
 
 _LAZY = ("backends", "debug", "devices", "doctor", "func", "nn", "optim", "profiler", "utils", "webgpu")
+_NN_FUNCTIONS = """
+    adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d batch_norm binary_cross_entropy_with_logits bilinear
+    channel_shuffle conv1d conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d cosine_embedding_loss
+    cosine_similarity ctc_loss embedding embedding_bag feature_alpha_dropout feature_dropout group_norm gru gru_cell
+    hinge_embedding_loss instance_norm kl_div layer_norm lstm lstm_cell margin_ranking_loss max_pool1d
+    max_pool1d_with_indices max_pool2d max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle poisson_nll_loss
+    rms_norm rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell triplet_margin_loss
+""".split()
 _LAZY_NAMES = {
+    **dict.fromkeys(_NN_FUNCTIONS, "nn.functional"),
     "GPUTimeoutError": "errors",
     "empty_cache": "webgpu",
     "memory_stats": "webgpu",

@@ -55,7 +55,9 @@ def drawn(shape: tuple[int, ...], make: Callable[[tuple[int, ...]], Tensor]) -> 
             "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
             "randomness flags on vmap or perform the randomness operation out of vmap"
         )
-    levels = tuple((frame.level, frame.size) for frame in running if frame.randomness == "different" and frame.size is not None)
+    levels = tuple(
+        (frame.level, frame.size) for frame in running if frame.randomness == "different" and frame.size is not None
+    )
     token = frames.set(())
     try:
         physical = make((*sizes_of(levels), *shape))
@@ -117,13 +119,18 @@ def operand(value: Tensor, levels: Levels, shape: tuple[int, ...] | None = None)
     """`value` (broadcast to `shape`) as a kernel's argument, with the hidden dimensions in front."""
     strides = value._strides if shape is None else broadcast_strides(value._shape, value._strides, shape)
     shape = value._shape if shape is None else shape
-    return Operand(value._storage.node, (*sizes_of(levels), *shape), (*lead_strides(value, levels), *strides), value._offset)
+    return Operand(
+        value._storage.node, (*sizes_of(levels), *shape), (*lead_strides(value, levels), *strides), value._offset
+    )
 
 
 def exposed(value: Tensor, levels: Levels) -> Tensor:
     """The tensor with its hidden dimensions in front, as plain ones; without history."""
     return view_of(
-        value._storage, (*sizes_of(levels), *value._shape), (*lead_strides(value, levels), *value._strides), value._offset
+        value._storage,
+        (*sizes_of(levels), *value._shape),
+        (*lead_strides(value, levels), *value._strides),
+        value._offset,
     )
 
 
@@ -132,11 +139,12 @@ def hidden(physical: Tensor, levels: Levels, first: int = 0) -> Tensor:
     count = len(levels)
     shape, strides = physical._shape, physical._strides
     result = view_of(
-        physical._storage, shape[:first] + shape[first + count :], strides[:first] + strides[first + count :], physical._offset
+        physical._storage,
+        shape[:first] + shape[first + count :],
+        strides[:first] + strides[first + count :],
+        physical._offset,
     )
-    result._batch = tuple(
-        (level, size, strides[first + position]) for position, (level, size) in enumerate(levels)
-    )
+    result._batch = tuple((level, size, strides[first + position]) for position, (level, size) in enumerate(levels))
     return result
 
 
@@ -220,7 +228,9 @@ def summed(gradient: Tensor, levels: Levels) -> Tensor:
 def batched_repr(value: Tensor) -> str:
     levels = levels_of(value)
     where = ", ".join(f"level {level}: {size} examples" for level, size in levels)
-    return f"BatchedTensor({where}; each of shape {list(value._shape)}, {value.dtype}; all=\n{exposed(value, levels)!r})"
+    return (
+        f"BatchedTensor({where}; each of shape {list(value._shape)}, {value.dtype}; all=\n{exposed(value, levels)!r})"
+    )
 
 
 def by_examples(function: Callable, args: tuple, given: dict) -> Any:

@@ -61,7 +61,9 @@ def compute_type(dtype) -> str:
     try:
         return COMPUTE[dtype]
     except KeyError:
-        raise DTypeError(f"{dtype} has no form on webgpu; use device='cpu' for it, or convert with .to(webtorch.float32)") from None
+        raise DTypeError(
+            f"{dtype} has no form on webgpu; use device='cpu' for it, or convert with .to(webtorch.float32)"
+        ) from None
 
 
 @functools.cache
@@ -172,7 +174,9 @@ class Kernel:
         slot = self.input_slots.get(id(node))
         if slot is None:
             if node.size == 0:
-                raise AssertionError(f"{self.shader}: a zero-element value reached a kernel; binding it would abort the process")
+                raise AssertionError(
+                    f"{self.shader}: a zero-element value reached a kernel; binding it would abort the process"
+                )
             slot = self.input_slots[id(node)] = len(self.inputs)
             self.inputs.append(node)
         return slot
@@ -468,7 +472,9 @@ def render(kernel: Kernel) -> str:
         and all(index == 0 for _, used, index in uses if used == slot)
     }
     lines = ["// Generated from shaders/" + kernel.shader + ".wgsl and the graph."]
-    lines.append(f"@group(0) @binding(0) var<uniform> params: array<vec4<u32>, {max(1, (len(kernel.words) + 3) // 4)}>;")
+    lines.append(
+        f"@group(0) @binding(0) var<uniform> params: array<vec4<u32>, {max(1, (len(kernel.words) + 3) // 4)}>;"
+    )
     binding = 1
     for slot, node in enumerate(kernel.inputs):
         kind = f"vec4<{element_type(node.dtype)}>" if slot in quads | kernel.quads else element_type(node.dtype)
@@ -479,10 +485,14 @@ def render(kernel: Kernel) -> str:
             binding += 1
         lines.append(render_reader(slot, node.dtype, names, kernel.limits, slot in quads | kernel.quads))
         if slot in kernel.quads:  # the same buffer is also read one element at a time
-            lines.append(f"fn read_{slot}(i: u32) -> {compute_type(node.dtype)} {{ return quad_{slot}(i >> 2u)[i & 3u]; }}")
+            lines.append(
+                f"fn read_{slot}(i: u32) -> {compute_type(node.dtype)} {{ return quad_{slot}(i >> 2u)[i & 3u]; }}"
+            )
     for slot, node in enumerate(kernel.outputs):
         atomic = is_packed(node.dtype) and not elementwise
-        if kernel.target is not None:  # scattered into place: whole words of floats are exchanged atomically when adding
+        if (
+            kernel.target is not None
+        ):  # scattered into place: whole words of floats are exchanged atomically when adding
             kind = scatter_type(node.dtype, kernel.constants)
         elif atomic:
             kind = "atomic<u32>"
@@ -547,7 +557,9 @@ def windowed(names: list[str], index: str, per_window: int, statement) -> str:
     for number, name in enumerate(names):
         at = index if number == 0 else f"{index} - {number * per_window}u"
         text = statement(name, at)
-        lines.append(text if number == len(names) - 1 else f"if ({index} < {(number + 1) * per_window}u) {{ {text} }} else {{")
+        lines.append(
+            text if number == len(names) - 1 else f"if ({index} < {(number + 1) * per_window}u) {{ {text} }} else {{"
+        )
     return " ".join(lines) + " }" * (len(names) - 1)
 
 
@@ -562,7 +574,9 @@ def scatter_type(dtype, constants: tuple) -> str:
     if is_packed(dtype):
         return "atomic<u32>"
     if dict(constants).get("ACCUMULATE"):
-        return {"f32": "atomic<u32>", "i32": "atomic<i32>", "i64": "atomic<i64>"}.get(compute_type(dtype), compute_type(dtype))
+        return {"f32": "atomic<u32>", "i32": "atomic<i32>", "i64": "atomic<i64>"}.get(
+            compute_type(dtype), compute_type(dtype)
+        )
     return compute_type(dtype)
 
 
@@ -581,7 +595,9 @@ def render_writer(slot: int, dtype, names: list[str], kernel: Kernel, elementwis
                 size = 8
             body = windowed(names, "q", limits.max_binding_size // size, lambda name, i: f"{name}[{i}] = {value};")
         elif dtype.itemsize == 4:
-            body = windowed(names, "q", limits.max_binding_size // 16, lambda name, i: f"{name}[{i}] = vec4<{kind}>(a, b, c, d);")
+            body = windowed(
+                names, "q", limits.max_binding_size // 16, lambda name, i: f"{name}[{i}] = vec4<{kind}>(a, b, c, d);"
+            )
         else:
             # Four stores; all four lie in one window because windows are multiples of 256 bytes.
             def stores(name: str, i: str) -> str:
@@ -654,7 +670,11 @@ def render_block(kernel: Kernel, block: Block, quads: set[int]) -> str:
         for slot, (value, _) in enumerate(block.returns):
             lines.append(f"  write_{slot}(v{block.roots.index('i')}, v{value});")
         return f"fn store({', '.join(arguments)}) {{\n" + "\n".join(lines) + "\n}"
-    return f"fn {block.name}({', '.join(arguments)}) -> {kinds[0]} {{\n" + "\n".join(lines) + f"\n  return v{block.returns[0][0]};\n}}"
+    return (
+        f"fn {block.name}({', '.join(arguments)}) -> {kinds[0]} {{\n"
+        + "\n".join(lines)
+        + f"\n  return v{block.returns[0][0]};\n}}"
+    )
 
 
 def check_features(dtype, limits: Limits, call: str) -> None:

@@ -143,7 +143,11 @@ def graph(*tensors: Tensor, limit: int = 200) -> str:
 
 def how_seen(operand: Operand) -> str:
     """The view through which an argument is read, when it is not the whole value in order."""
-    if operand.offset == 0 and numel(operand.shape) == operand.node.size and is_contiguous(operand.shape, operand.strides):
+    if (
+        operand.offset == 0
+        and numel(operand.shape) == operand.node.size
+        and is_contiguous(operand.shape, operand.strides)
+    ):
         return "" if operand.shape == operand.node.shape else f", as {list(operand.shape)}"
     return f", seen as {list(operand.shape)} with strides {list(operand.strides)}" + (
         f" from element {operand.offset}" if operand.offset else ""
@@ -200,7 +204,9 @@ class Kernels(list):
     @property
     def wgsl(self) -> str:
         """The WGSL of all of them."""
-        return "\n".join(f"// ---- kernel {number}: {record.name}\n{record.wgsl}" for number, record in enumerate(self, 1))
+        return "\n".join(
+            f"// ---- kernel {number}: {record.name}\n{record.wgsl}" for number, record in enumerate(self, 1)
+        )
 
 
 @contextlib.contextmanager
@@ -278,6 +284,8 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     lines = []
     for row in [head, *rows]:
-        cells = [text.rjust(width) if end else text.ljust(width) for text, width, end in zip(row, widths, right, strict=True)]
+        cells = [
+            text.rjust(width) if end else text.ljust(width) for text, width, end in zip(row, widths, right, strict=True)
+        ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)

@@ -73,7 +73,9 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
     """
     if isinstance(debug_mode, str):
         if debug_mode not in DEBUG_MODES:
-            raise RuntimeError(f"set_deterministic_debug_mode({debug_mode!r}): expected one of {', '.join(DEBUG_MODES)}")
+            raise RuntimeError(
+                f"set_deterministic_debug_mode({debug_mode!r}): expected one of {', '.join(DEBUG_MODES)}"
+            )
         debug_mode = DEBUG_MODES.index(debug_mode)
     if isinstance(debug_mode, bool) or not isinstance(debug_mode, int):
         raise TypeError(f"set_deterministic_debug_mode({debug_mode!r}): debug_mode must be str or int")

@@ -109,7 +109,10 @@ def parse(pattern: str, operation: str) -> Pattern:
         call = f"{operation}({pattern!r})"
         if not isinstance(pattern, str) or pattern.count("->") != 1:
             raise build_einops_error(
-                "invalid_pattern", call, "a pattern has two sides with one '->' between them", find_similar_patterns(str(pattern))
+                "invalid_pattern",
+                call,
+                "a pattern has two sides with one '->' between them",
+                find_similar_patterns(str(pattern)),
             )
         left, right = pattern.split("->")
         known = Pattern(parse_side(left, call), parse_side(right, call))
@@ -161,7 +164,9 @@ def axis_of(word: str, call: str, seen: set[str]) -> Axis:
             raise build_einops_error("invalid_pattern", call, "dots are possible only as one ellipsis '...'")
         if not name.isidentifier() or name.startswith("_") or name.endswith("_"):
             raise build_einops_error(
-                "invalid_pattern", call, f"{name!r} is not a name for an axis: letters, digits and inner '_', no digit first"
+                "invalid_pattern",
+                call,
+                f"{name!r} is not a name for an axis: letters, digits and inner '_', no digit first",
             )
     if name in seen:
         raise build_einops_error("invalid_pattern", call, f"{name!r} stands twice on one side")
@@ -185,10 +190,14 @@ def check_names(pattern: Pattern, operation: str, call: str, given: Mapping[str,
         )  # fmt: skip
     if numbers_left and operation != "reduce":
         raise build_einops_error(
-            "invalid_pattern", call, f"the size {numbers_left[0]} on the left side is possible in reduce only; give the axis a name"
+            "invalid_pattern",
+            call,
+            f"the size {numbers_left[0]} on the left side is possible in reduce only; give the axis a name",
         )
     if ELLIPSIS in right and ELLIPSIS not in left:
-        raise build_einops_error("invalid_pattern", call, "there is an ellipsis on the right side, but none on the left")
+        raise build_einops_error(
+            "invalid_pattern", call, "there is an ellipsis on the right side, but none on the left"
+        )
     gone = [name for name in left if name not in right]
     if operation != "reduce" and gone:
         raise build_einops_error(
@@ -312,7 +321,9 @@ def transform(x: Any, pattern: str, reduction: Any, operation: str, axes: Any, g
     call = f"{operation}({pattern!r}{shown})"
     for name, size in sizes.items():
         if isinstance(size, bool) or not hasattr(size, "__index__") or size < 0:
-            raise build_einops_error("dimension_mismatch", call, f"the size of {name!r} must be a whole number, not {size!r}")
+            raise build_einops_error(
+                "dimension_mismatch", call, f"the size of {name!r} must be a whole number, not {size!r}"
+            )
     parsed = parse(pattern, operation)
     check_names(parsed, operation, call, sizes)
     plan = fit(parsed, x._shape, sizes, call)
@@ -372,7 +383,11 @@ def rearrange(tensor: Any, pattern: str, axes: Mapping[str, int] | None = None, 
 
 
 def reduce(
-    tensor: Any, pattern: str, reduction: str | Callable[..., Tensor], axes: Mapping[str, int] | None = None, **sizes: int
+    tensor: Any,
+    pattern: str,
+    reduction: str | Callable[..., Tensor],
+    axes: Mapping[str, int] | None = None,
+    **sizes: int,
 ) -> Tensor:
     """The axes that the right side leaves out, reduced with "min", "max", "sum", "mean", "prod", "any", "all" or a function.
 
@@ -442,7 +457,9 @@ def pack(tensors: Sequence[Tensor], pattern: str) -> tuple[Tensor, list[tuple[in
         fixed = [size for dim, size in enumerate(tensor._shape) if dim != before]
         if fixed != [size for dim, size in enumerate(flat[0]._shape) if dim != before]:
             raise build_einops_error(
-                "dimension_mismatch", call, f"the named dimensions of tensor {number} ({fixed}) are not those of tensor 0"
+                "dimension_mismatch",
+                call,
+                f"the named dimensions of tensor {number} ({fixed}) are not those of tensor 0",
             )
     return cat(flat, before), shapes
 
@@ -458,7 +475,9 @@ def unpack(tensor: Tensor, packed_shapes: Sequence[Sequence[int]], pattern: str)
     before, after = packing(pattern, call)
     if tensor.ndim != before + after + 1:
         raise build_einops_error(
-            "dimension_mismatch", call, f"expected {before + after + 1} dimensions, but the tensor's shape is {list(tensor._shape)}"
+            "dimension_mismatch",
+            call,
+            f"expected {before + after + 1} dimensions, but the tensor's shape is {list(tensor._shape)}",
         )
     shapes = [tuple(int(size) for size in shape) for shape in packed_shapes]
     lengths = [-1 if -1 in shape else math.prod(shape) for shape in shapes]
@@ -469,13 +488,17 @@ def unpack(tensor: Tensor, packed_shapes: Sequence[Sequence[int]], pattern: str)
         lengths[lengths.index(-1)] = total - sum(length for length in lengths if length != -1)
     if sum(lengths) != total or min(lengths, default=0) < 0:
         raise build_einops_error(
-            "dimension_mismatch", call, f"the shapes hold {sum(lengths)} elements, but dimension {before} has size {total}"
+            "dimension_mismatch",
+            call,
+            f"the shapes hold {sum(lengths)} elements, but dimension {before} has size {total}",
         )
     parts, start = [], 0
     for shape, length in zip(shapes, lengths, strict=True):
         known = math.prod(size for size in shape if size != -1)
         if -1 in shape and (known == 0 or length % known):
-            raise build_einops_error("dimension_mismatch", call, f"{length} elements cannot have the shape {list(shape)}")
+            raise build_einops_error(
+                "dimension_mismatch", call, f"{length} elements cannot have the shape {list(shape)}"
+            )
         part = tensor.narrow(before, start, length)
         sizes = tuple(length // known if size == -1 else size for size in shape)
         parts.append(part.reshape((*tensor._shape[:before], *sizes, *tensor._shape[before + 1 :])))
@@ -509,5 +532,9 @@ def einops_cache_size() -> int:
     return len(patterns)
 
 
-buildEinopsError, findSimilarPatterns, levenshteinDistance = build_einops_error, find_similar_patterns, levenshtein_distance
+buildEinopsError, findSimilarPatterns, levenshteinDistance = (
+    build_einops_error,
+    find_similar_patterns,
+    levenshtein_distance,
+)
 clearEinopsCache, getEinopsCacheSize, get_einops_cache_size = clear_einops_cache, einops_cache_size, einops_cache_size

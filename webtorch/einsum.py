@@ -115,7 +115,9 @@ def parse_term(equation: str, term: str, start: int) -> tuple[str, ...]:
         letter = term[position]
         if letter == ".":
             if term[position : position + 3] != "...":
-                raise refuse("invalid_equation", equation, "found '.' that is not part of any ellipsis", start + position)
+                raise refuse(
+                    "invalid_equation", equation, "found '.' that is not part of any ellipsis", start + position
+                )
             if "..." in found:
                 raise refuse("invalid_equation", equation, "found more than one ellipsis in a term", start + position)
             found.append("...")

@@ -421,7 +421,11 @@ def basis(leaves: list[Tensor]) -> list[Tensor]:
     for leaf in leaves:
         count = leaf.numel()
         options = {"dtype": leaf.dtype, "device": leaf.device}
-        parts = [zeros((start, count), **options), eye(count, **options), zeros((total - start - count, count), **options)]
+        parts = [
+            zeros((start, count), **options),
+            eye(count, **options),
+            zeros((total - start - count, count), **options),
+        ]
         from .functional import cat
 
         whole = cat([part for part in parts if part._shape[0]] or parts[1:2], 0)
@@ -458,7 +462,9 @@ def jacrev(
         output, pull, *aux = vjp(part, *primals, has_aux=has_aux)
         outputs, spec = tree_flatten(output)
         inputs, in_spec = tree_flatten(primals)
-        rows = vmap(lambda weights: tree_leaves(pull(tree_unflatten(weights, spec))), chunk_size=chunk_size)(basis(outputs))
+        rows = vmap(lambda weights: tree_leaves(pull(tree_unflatten(weights, spec))), chunk_size=chunk_size)(
+            basis(outputs)
+        )
         columns = []
         for row, leaf in zip(rows, inputs, strict=True):  # [every output element, *input]
             pieces = row.split([value.numel() for value in outputs], 0)
@@ -513,7 +519,8 @@ def jacfwd(
             out_shape = column._shape[1:]
             pieces = column.split([leaf.numel() for leaf in inputs], 0)
             parts = [
-                piece.movedim(0, -1).reshape((*out_shape, *leaf._shape)) for piece, leaf in zip(pieces, inputs, strict=True)
+                piece.movedim(0, -1).reshape((*out_shape, *leaf._shape))
+                for piece, leaf in zip(pieces, inputs, strict=True)
             ]
             tree = tree_unflatten(parts, in_spec)
             trees.append(tree[0] if isinstance(argnums, int) else tree)
@@ -619,7 +626,9 @@ def mapped_inputs(name: str, in_dims: Any, args: tuple) -> tuple[list, Any, list
         if dim is None:
             continue
         if not isinstance(dim, int):
-            raise ValueError(f"{call}: Got in_dim={dim} for an input but in_dim must be either an integer dimension or None.")
+            raise ValueError(
+                f"{call}: Got in_dim={dim} for an input but in_dim must be either an integer dimension or None."
+            )
         if not isinstance(leaf, Tensor):
             raise ValueError(
                 f"{call}: Got in_dim={dim} for an input but the input is of type {type(leaf)}. We cannot vmap over non-Tensor "
@@ -671,7 +680,9 @@ def run_mapped(
     token = batching.frames.set((*batching.frames.get(), VmapFrame(None, randomness)))
     try:
         with inside_transform():
-            return slice_by_slice(func, name, leaves, spec, dims, size, out_dims, start if randomness == "same" else None)
+            return slice_by_slice(
+                func, name, leaves, spec, dims, size, out_dims, start if randomness == "same" else None
+            )
     finally:
         batching.frames.reset(token)
 
@@ -682,7 +693,12 @@ def out_places(name: str, out_dims: Any, outputs: list, out_spec: Any) -> list:
     if isinstance(out_dims, tuple) and len(out_dims) == 1 and out_spec.kind is None:
         out_dims = out_dims[0]
     places = broadcast_leaves(out_dims, out_spec)
-    if places is None and isinstance(out_dims, tuple) and out_spec.kind is list and len(out_dims) == len(out_spec.children):
+    if (
+        places is None
+        and isinstance(out_dims, tuple)
+        and out_spec.kind is list
+        and len(out_dims) == len(out_spec.children)
+    ):
         places = broadcast_leaves(list(out_dims), out_spec)
     if places is None:
         raise ValueError(
@@ -730,9 +746,7 @@ def slice_by_slice(
     for number in range(size):
         if start is not None:
             default_generator.set_state(start.get_state())
-        part = [
-            leaf if dim is None else leaf.select(dim, number) for leaf, dim in zip(leaves, dims, strict=True)
-        ]
+        part = [leaf if dim is None else leaf.select(dim, number) for leaf, dim in zip(leaves, dims, strict=True)]
         outputs, out_spec = tree_flatten(func(*tree_unflatten(part, spec)))
         rows.append(outputs)
     places = out_places(name, out_dims, rows[0], out_spec)
@@ -774,7 +788,9 @@ def functional_call(
     places = tensor_places(module)
     unknown = sorted(set(given) - set(places))
     if unknown and strict:
-        raise RuntimeError(f"Error(s) in reparametrizing for {type(module).__name__}: Unexpected key(s): {', '.join(unknown)}.")
+        raise RuntimeError(
+            f"Error(s) in reparametrizing for {type(module).__name__}: Unexpected key(s): {', '.join(unknown)}."
+        )
     wanted = {name: value for name, value in given.items() if name in places}
     if tie_weights:
         for name, value in list(wanted.items()):
@@ -784,7 +800,9 @@ def functional_call(
                     wanted[other] = value
     if strict and set(wanted) != set(places):
         missing = sorted(set(places) - set(wanted))
-        raise RuntimeError(f"Error(s) in reparametrizing for {type(module).__name__}: Missing key(s): {', '.join(missing)}.")
+        raise RuntimeError(
+            f"Error(s) in reparametrizing for {type(module).__name__}: Missing key(s): {', '.join(missing)}."
+        )
     if args is None:
         args = ()
     elif not isinstance(args, tuple):

@@ -28,7 +28,9 @@ def written(name: str, function: Any):
     def method(self: Tensor, *args: Any, **given: Any) -> Tensor:
         return inplace.apply(function, self, args, given, name)
 
-    return named(method, name, f"In-place form of `{function.__name__}`: writes the result into the tensor and returns it.")
+    return named(
+        method, name, f"In-place form of `{function.__name__}`: writes the result into the tensor and returns it."
+    )
 
 
 def turned(name: str, view: Any):

@@ -60,14 +60,18 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
     offset = input._offset if storage_offset is None else int(storage_offset)
     call = f"as_strided({list(shape)}, {list(strides)}, {offset})"
     if input._batch:
-        raise RuntimeError(f"{call}: not possible under vmap, where a tensor shares its storage with the other examples")
+        raise RuntimeError(
+            f"{call}: not possible under vmap, where a tensor shares its storage with the other examples"
+        )
     if len(shape) != len(strides):
         raise ShapeError(f"{call}: mismatch in length of strides and shape")
     if min(strides, default=0) < 0:
         raise ShapeError(f"{call}: as_strided: Negative strides are not supported at the moment; use flip")
     room = input._storage.node.size
     if offset < 0 or (numel(shape) and extent(shape, strides, offset)[1] >= room):
-        raise ShapeError(f"{call}: out of bounds for storage of {room} elements; shorten the sizes, strides or the offset")
+        raise ShapeError(
+            f"{call}: out of bounds for storage of {room} elements; shorten the sizes, strides or the offset"
+        )
     geometry = (input._shape, input._strides, input._offset)
     return as_strided_row.view(input, {"view": (shape, strides, offset), "geometry": geometry})
 
@@ -243,7 +247,9 @@ def repeat_interleave(
         return input.unsqueeze(dim + 1).expand(shape).flatten(dim, dim + 1).clone()
     counts = repeats
     if counts.ndim > 1:
-        raise ShapeError(f"repeat_interleave: repeats must be 0-dim or 1-dim tensor, but has shape {list(counts._shape)}")
+        raise ShapeError(
+            f"repeat_interleave: repeats must be 0-dim or 1-dim tensor, but has shape {list(counts._shape)}"
+        )
     if counts.numel() == 1:
         counts = counts.reshape((1,)).expand((input._shape[dim],))
     if counts._shape[0] != input._shape[dim]:
@@ -516,10 +522,12 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     if not tensors:
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     if indexing not in ("ij", "xy"):
-        raise ValueError(f"meshgrid(indexing={indexing!r}): indexing must be one of \"xy\" or \"ij\"")
+        raise ValueError(f'meshgrid(indexing={indexing!r}): indexing must be one of "xy" or "ij"')
     for tensor in tensors:
         if tensor.ndim > 1:
-            raise ShapeError(f"meshgrid: Expected 0D or 1D tensor in the tensor list but got shape {list(tensor._shape)}")
+            raise ShapeError(
+                f"meshgrid: Expected 0D or 1D tensor in the tensor list but got shape {list(tensor._shape)}"
+            )
         if tensor.dtype is not tensors[0].dtype or tensor.device != tensors[0].device:
             raise DTypeError("meshgrid expects all tensors to have the same dtype and device")
     vectors = list(atleast_1d(list(tensors)))
@@ -578,7 +586,6 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     return input[creation.leaf(np.ascontiguousarray(rows), input.device)]
 
 
-
 # ---- diagonals and triangles ----------------------------------------------------------------------------------------
 
 
@@ -595,7 +602,9 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
         raise ShapeError("diag_embed of a 0-d tensor: it has no dimension to lay on a diagonal; use reshape(1) first")
     first, second = (normalize_dim(dim, input.ndim + 1, "diag_embed") for dim in (dim1, dim2))
     if first == second:
-        raise ShapeError(f"diag_embed(dim1={dim1}, dim2={dim2}): diagonal dimensions cannot be identical {dim1}, {dim2}")
+        raise ShapeError(
+            f"diag_embed(dim1={dim1}, dim2={dim2}): diagonal dimensions cannot be identical {dim1}, {dim2}"
+        )
     length = input._shape[-1]
     size = length + abs(offset)
     if not size or not numel(input._shape):
@@ -785,9 +794,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     if indices.dtype.kind not in ("int", "uint"):
         raise DTypeError(f"unravel_index: expected 'indices' to be an integer tensor, but got {indices.dtype}")
     sizes = check_shape_arguments((shape,), "unravel_index")
-    return tuple(
-        (indices // step) % size for size, step in zip(sizes, contiguous_strides(sizes), strict=True)
-    )
+    return tuple((indices // step) % size for size, step in zip(sizes, contiguous_strides(sizes), strict=True))
 
 
 # ---- questions about shapes -----------------------------------------------------------------------------------------

@@ -158,7 +158,9 @@ def compounds() -> Iterator[tuple[Any, str, Callable]]:
         for name in getattr(module, "__all__", ()):
             function = vars(module).get(name)
             function = inspect.unwrap(function) if inspect.isfunction(function) else function
-            if inspect.isfunction(function) and function.__module__.startswith(module.__name__):  # the module, or a part of it
+            if inspect.isfunction(function) and function.__module__.startswith(
+                module.__name__
+            ):  # the module, or a part of it
                 versions[function] = timed_function(function)
     for owner in (sys.modules[package], Tensor, *modules):
         for name, value in list(vars(owner).items()):

@@ -381,7 +381,9 @@ def randint(
             offset.to(chosen) if low == 0 and span < 1 << 31 else (offset + low if span < 1 << 32 else bits).to(chosen)
         )
     elif batching.frames.get():
-        result = batching.drawn(shape, lambda whole: randint(low, high, whole, generator=generator, dtype=chosen, device=where))
+        result = batching.drawn(
+            shape, lambda whole: randint(low, high, whole, generator=generator, dtype=chosen, device=where)
+        )
     else:  # two words per number; wide ranges are rare, so they are made on the host
         key0, key1, number = (generator or default_generator).draw()
         index = np.arange(int(np.prod(shape, dtype=np.int64)), dtype=np.uint32)

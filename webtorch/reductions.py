@@ -31,7 +31,8 @@ def trace(input: Tensor) -> Tensor:
     """
     if input.ndim != 2:
         raise coded_error(
-            "linalg_error_requires_2d", f"trace: expected a matrix, but got tensor with dim {input.ndim}, shape {list(input._shape)}"
+            "linalg_error_requires_2d",
+            f"trace: expected a matrix, but got tensor with dim {input.ndim}, shape {list(input._shape)}",
         )
     return input.diagonal().sum()
 
@@ -147,7 +148,9 @@ def cov(
                 f"cov(): expected {name} to have the same numel as there are observations in the input but got {given.numel()} != {count}"
             )
         if name == "fweights" and given.dtype.kind not in ("int", "uint"):
-            raise DTypeError(f"cov(): expected fweights to have integral dtype but got fweights with {given.dtype} dtype")
+            raise DTypeError(
+                f"cov(): expected fweights to have integral dtype but got fweights with {given.dtype} dtype"
+            )
         if name == "aweights" and not given.dtype.is_floating_point:
             raise DTypeError(f"cov(): expected aweights to have floating point dtype but got {given.dtype}")
         if bool((given < 0).any()):
@@ -205,7 +208,9 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     tensor([1, 0, 2])
     """
     if input.ndim != 1 or input.dtype.kind not in ("int", "uint"):
-        raise ShapeError(f"bincount only supports 1-d non-negative integral inputs, got {input.dtype} of shape {list(input._shape)}")
+        raise ShapeError(
+            f"bincount only supports 1-d non-negative integral inputs, got {input.dtype} of shape {list(input._shape)}"
+        )
     if minlength < 0:
         raise ShapeError(f"bincount(minlength={minlength}): minlength should be >= 0")
     if weights is not None and weights._shape != input._shape:
@@ -289,7 +294,9 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = Non
         if not tensor.dtype.is_floating_point:
             raise DTypeError(f"cdist only supports floating-point dtypes, {name} got: {tensor.dtype}")
     if x1._shape[-1] != x2._shape[-1]:
-        raise ShapeError(f"cdist: X1 and X2 must have the same number of columns. X1: {x1._shape[-1]} X2: {x2._shape[-1]}")
+        raise ShapeError(
+            f"cdist: X1 and X2 must have the same number of columns. X1: {x1._shape[-1]} X2: {x2._shape[-1]}"
+        )
     if p < 0:
         raise ShapeError("cdist only supports non-negative p values")
     broadcast_shapes(x1._shape[:-2], x2._shape[:-2], call="cdist")

@@ -144,7 +144,9 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Sor
     """
     dim = normalize_dim(dim, input.ndim, "kthvalue")
     if not 1 <= k <= (input._shape[dim] if input._shape else 1):
-        raise ShapeError(f"kthvalue(k={k}, dim={dim}) of shape {list(input._shape)}: selected number k out of range for dimension {dim}")
+        raise ShapeError(
+            f"kthvalue(k={k}, dim={dim}) of shape {list(input._shape)}: selected number k out of range for dimension {dim}"
+        )
     if not input._shape:
         return sort(input)
     indices = order(input, dim, False).narrow(dim, k - 1, 1).contiguous()
@@ -171,7 +173,9 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
         return sort(input)
     size = input._shape[dim]
     if not size:
-        raise IndexShapeError(f"median(dim={dim}) of shape {list(input._shape)}: Expected reduction dim {dim} to have non-zero size.")
+        raise IndexShapeError(
+            f"median(dim={dim}) of shape {list(input._shape)}: Expected reduction dim {dim} to have non-zero size."
+        )
     places = order(input, dim, False)
     indices = places.narrow(dim, (size - 1) // 2, 1)
     if input.dtype.is_floating_point:

@@ -416,7 +416,8 @@ class Tensor:
             if not self._uncounted:
                 storage.bump()
         elif numel(self._shape) == 0 or (
-            value._storage is storage and (value._shape, value._strides, value._offset) == (self._shape, self._strides, self._offset)
+            value._storage is storage
+            and (value._shape, value._strides, value._offset) == (self._shape, self._strides, self._offset)
         ):  # nothing changes: x[i] += 1 ends by assigning x[i], which was written in place, to itself
             if not self._uncounted:
                 storage.bump()
@@ -475,7 +476,9 @@ class Tensor:
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
             if not isinstance(value, Tensor):
-                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+                )
             if value is self:
                 raise RuntimeError("can't assign Variable as its own grad")
             if value._shape != self._shape:

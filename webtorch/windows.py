@@ -17,7 +17,13 @@ __all__ = [
 
 
 def window(
-    name: str, length: int, periodic: bool, dtype: Any, device: Any, requires_grad: bool, formula: Callable[[np.ndarray], Any]
+    name: str,
+    length: int,
+    periodic: bool,
+    dtype: Any,
+    device: Any,
+    requires_grad: bool,
+    formula: Callable[[np.ndarray], Any],
 ) -> Tensor:
     """`formula` of the positions from 0 to 1; a periodic window is a symmetric one that is longer by 1, cut."""
     if length < 0:
@@ -140,7 +146,9 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
     if not 0 <= offset < room or count == 0:
         raise ValueError(f"{call}: the buffer has {room} bytes; offset must lie inside, and count must not be zero")
     if count < 0 and (room - offset) % chosen.itemsize:
-        raise ValueError(f"{call}: buffer length ({room - offset} bytes) after offset must be a multiple of element size")
+        raise ValueError(
+            f"{call}: buffer length ({room - offset} bytes) after offset must be a multiple of element size"
+        )
     if count > 0 and offset + count * chosen.itemsize > room:
         raise ValueError(f"{call}: requested buffer length ({count} elements) exceeds the buffer of {room} bytes")
     array = np.frombuffer(buffer, chosen.numpy, count, offset)

@@ -82,7 +82,9 @@ def start_gradients(tensors: tuple, gradients: Any, call: str) -> list:
             raise RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn")
         if isinstance(tensor, GradientEdge):
             if gradient is None:
-                raise RuntimeError(f"{call}: a gradient edge has no shape to make a gradient of; give grad_outputs for it")
+                raise RuntimeError(
+                    f"{call}: a gradient edge has no shape to make a gradient of; give grad_outputs for it"
+                )
             starts.append(gradient)
             continue
         if gradient is None:
@@ -357,7 +359,9 @@ def check_replacement(hook: Any, gradient: Tensor, replaced: Any) -> None:
     """A hook may give another gradient, of the same shape, dtype and device."""
     name = getattr(hook, "__name__", repr(hook))
     if not isinstance(replaced, Tensor):
-        raise TypeError(f"expected Variable, but hook '{name}' returned '{type(replaced).__name__}'; return a Tensor or None")
+        raise TypeError(
+            f"expected Variable, but hook '{name}' returned '{type(replaced).__name__}'; return a Tensor or None"
+        )
     if replaced._shape != gradient._shape:
         raise ShapeError(
             f"hook '{name}' has changed the size of value: the gradient is of shape {list(gradient._shape)}, it returned "

@@ -128,9 +128,13 @@ def check_tangent(tensor: Any, tangent: Any, call: str) -> None:
             f"Expected tensor and tangent to have the same shape, got {list(tensor._shape)} and {list(tangent._shape)} in {call}"
         )
     if tensor.dtype is not tangent.dtype:
-        raise RuntimeError(f"Expected tensor and tangent to have the same dtype, got {tensor.dtype} and {tangent.dtype} in {call}")
+        raise RuntimeError(
+            f"Expected tensor and tangent to have the same dtype, got {tensor.dtype} and {tangent.dtype} in {call}"
+        )
     if tensor.device != tangent.device:
-        raise RuntimeError(f"Expected tensor and tangent to be on one device, got {tensor.device} and {tangent.device} in {call}")
+        raise RuntimeError(
+            f"Expected tensor and tangent to be on one device, got {tensor.device} and {tangent.device} in {call}"
+        )
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
@@ -262,14 +266,21 @@ def transposed(op: Any, output: Tensor, primals: list, given: list, attributes: 
 
 # ---- ops that are linear in their inputs ----------------------------------------------------------------------------
 
-LAID_OUT = ("_as_strided", "_view_of_base", "_strided_write")  # views by the memory's layout, which a tangent may not share
+LAID_OUT = (
+    "_as_strided",
+    "_view_of_base",
+    "_strided_write",
+)  # views by the memory's layout, which a tangent may not share
 
 
 def filled(given: list, primals: list) -> list[Tensor]:
     """The tangents, with zeros for inputs that have none."""
     from ..creation import zeros_like
 
-    return [zeros_like(value.detach()) if tangent is None else tangent for tangent, value in zip(given, primals, strict=True)]
+    return [
+        zeros_like(value.detach()) if tangent is None else tangent
+        for tangent, value in zip(given, primals, strict=True)
+    ]
 
 
 def view_tangent(op, output, primals, given, attributes):

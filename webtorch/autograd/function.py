@@ -18,7 +18,9 @@ class FunctionCtx:
     """What `forward` and `backward` of a Function share: saved tensors, marks, and any attribute one sets."""
 
     def __init__(self, node: FunctionNode) -> None:
-        self._node = weakref.ref(node)  # the node holds this object: a cycle would keep graphs until the collector comes
+        self._node = weakref.ref(
+            node
+        )  # the node holds this object: a cycle would keep graphs until the collector comes
         self._to_save: tuple = ()
         self._to_save_forward: tuple = ()
         self._forward_values: tuple | None = None  # what `saved_tensors` gives while jvp runs
@@ -258,7 +260,9 @@ class Function:
                 for value in outputs
             ]
             node.dropped = tuple(
-                tuple(entry for entry in levels if entry not in batching.levels_of(value)) if isinstance(value, Tensor) else ()
+                tuple(entry for entry in levels if entry not in batching.levels_of(value))
+                if isinstance(value, Tensor)
+                else ()
                 for value in args
             )
             made = {id(value): number for number, value in enumerate(outputs) if isinstance(value, Tensor)}
@@ -279,7 +283,12 @@ class Function:
                 for position, value in enumerate(ctx._to_save)
             ]
             for kept in node.saved:
-                if isinstance(kept, SavedTensor) and not kept.is_output and kept.history is None and kept.tensor is not None:
+                if (
+                    isinstance(kept, SavedTensor)
+                    and not kept.is_output
+                    and kept.history is None
+                    and kept.tensor is not None
+                ):
                     kept.history = edge(kept.tensor)  # named in the error should somebody change it
         ctx._to_save = ctx._to_save_forward = ctx._dirty = ctx._not_differentiable = ()
         if isinstance(output, (tuple, list)):

@@ -291,7 +291,7 @@ def jacobian(
         if create_graph:
             raise NotImplementedError(
                 'torch.autograd.functional.jacobian: `create_graph=True` and `strategy="forward-mode"` are not supported together '
-                "(yet). Please either set `create_graph=False` or `strategy=\"reverse-mode\"`."
+                '(yet). Please either set `create_graph=False` or `strategy="reverse-mode"`.'
             )
         if strict:
             raise RuntimeError(
@@ -313,7 +313,11 @@ def jacobian(
                 "jacobian: `strict=True` and `vectorized=True` are not supported together. Please either set `strict=False` or "
                 "`vectorize=False`."
             )
-        rows = vectorized_rows(outputs, inputs, create_graph) if vectorize else rowwise(outputs, inputs, create_graph, strict)
+        rows = (
+            vectorized_rows(outputs, inputs, create_graph)
+            if vectorize
+            else rowwise(outputs, inputs, create_graph, strict)
+        )
     result = tuple(unpacked(finished(row, create_graph), many_in) for row in rows)
     return unpacked(result, many_out)
 

@@ -157,7 +157,9 @@ class Check:
 
     def close(self, analytical: np.ndarray, numerical: np.ndarray, count: int = 1) -> bool:
         scale = max(1.0, float(np.sqrt(count)))
-        return np.allclose(analytical, numerical, rtol=self.options["rtol"], atol=self.options["atol"] * scale, equal_nan=False)
+        return np.allclose(
+            analytical, numerical, rtol=self.options["rtol"], atol=self.options["atol"] * scale, equal_nan=False
+        )
 
     def mismatch(self, output: int, position: int, numerical: Any, analytical: Any, mode: str = "") -> GradcheckError:
         shape = list(self.inputs[position]._shape)
@@ -209,7 +211,9 @@ class Check:
                 if tangents is not None:
                     found = float((weight * tangents[number]).sum())
                     if not self.close(np.array(found), np.array(expected), output.numel()):
-                        raise self.explained(number, position, expected, found, outputs, places, "computed with forward mode ")
+                        raise self.explained(
+                            number, position, expected, found, outputs, places, "computed with forward mode "
+                        )
                 if not self.options["check_backward_ad"]:
                     continue
                 first = self.pulled(output, weight)
@@ -219,7 +223,14 @@ class Check:
                 self.check_reentrant(first, self.pulled(output, weight))
 
     def explained(
-        self, number: int, position: int, numerical: float, analytical: float, outputs: list, places: list, mode: str = ""
+        self,
+        number: int,
+        position: int,
+        numerical: float,
+        analytical: float,
+        outputs: list,
+        places: list,
+        mode: str = "",
     ) -> GradcheckError:
         """The mismatch of a random product, with the whole Jacobians behind it."""
         sizes = [value.numel() for value in outputs]
@@ -239,7 +250,9 @@ class Check:
         """A gradient that never comes (None) must count as zeros."""
         inputs = [self.inputs[position] for position in self.wanted]
         nothing = UndefinedGradient(outputs)
-        for gradient in grad(nothing.outputs(), inputs, [tensor_of(np.ones(o._shape), o) for o in outputs], True, allow_unused=True):
+        for gradient in grad(
+            nothing.outputs(), inputs, [tensor_of(np.ones(o._shape), o) for o in outputs], True, allow_unused=True
+        ):
             if gradient is not None and np.any(array_of(gradient) != 0):
                 raise GradcheckError(
                     "Expected all gradients to be undefined (None) or zeros where no output got a gradient"
@@ -272,7 +285,9 @@ class Check:
             for column, whole in zip(zip(*rows, strict=True), batched, strict=True):
                 if (whole is None) != (column[0] is None) or (
                     whole is not None
-                    and not np.allclose(array_of(whole), np.stack([array_of(part) for part in column]), rtol=1e-6, atol=1e-9)
+                    and not np.allclose(
+                        array_of(whole), np.stack([array_of(part) for part in column]), rtol=1e-6, atol=1e-9
+                    )
                 ):
                     raise GradcheckError(
                         "gradcheck or gradgradcheck failed while testing batched gradient computation. This could have been caused "
@@ -357,7 +372,9 @@ class UndefinedGradient(Node):
 
 
 def check_inputs(inputs: tuple, call: str) -> None:
-    wanted = [(position, value) for position, value in enumerate(inputs) if isinstance(value, Tensor) and value.requires_grad]
+    wanted = [
+        (position, value) for position, value in enumerate(inputs) if isinstance(value, Tensor) and value.requires_grad
+    ]
     if not wanted:
         raise ValueError(
             f"{call} expects at least one input tensor to require gradient, but none of them have requires_grad=True."

@@ -191,7 +191,9 @@ def laid_out_as(variable: Tensor, gradient: Tensor) -> Tensor:
     if variable.is_contiguous() or len(variable._shape) < 2:
         return gradient.clone()
     order = tuple(sorted(range(variable.ndim), key=lambda dim: -variable._strides[dim]))
-    if contiguous_strides(tuple(variable._shape[dim] for dim in order)) != tuple(variable._strides[dim] for dim in order):
+    if contiguous_strides(tuple(variable._shape[dim] for dim in order)) != tuple(
+        variable._strides[dim] for dim in order
+    ):
         return gradient.clone()
     copy = gradient.permute(order).clone().permute(tuple(order.index(dim) for dim in range(variable.ndim)))
     return copy._view(copy._shape, copy._strides, copy._offset)
@@ -265,7 +267,9 @@ class OpNode(Node):
         self.inputs = tuple(
             (value._shape, value.dtype, value.device) if isinstance(value, Tensor) else None for value in inputs
         )
-        self.dropped: tuple | None = None  # hidden dimensions that an input's gradient is summed over, see webtorch.batching
+        self.dropped: tuple | None = (
+            None  # hidden dimensions that an input's gradient is summed over, see webtorch.batching
+        )
         if output._batch and not op.moves_levels:
             self.dropped = tuple(
                 batching.dropped(output, value) if isinstance(value, Tensor) else () for value in inputs
@@ -275,7 +279,9 @@ class OpNode(Node):
             *(names for names, wanted in zip(op.rule_names, self.edges, strict=False) if wanted is not None)
         )
         for position, value in enumerate(inputs):
-            letter = "xyzw"[position : position + 1]  # a cat has more inputs than letters, and needs none of their values
+            letter = "xyzw"[
+                position : position + 1
+            ]  # a cat has more inputs than letters, and needs none of their values
             if letter and letter in needed:
                 self.saved[letter] = SavedTensor(value, False, position) if isinstance(value, Tensor) else value
         if "out" in needed:

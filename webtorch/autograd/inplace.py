@@ -60,7 +60,12 @@ def apply(function: Callable, target: Tensor, args: tuple, given: dict, call: st
         with grad_mode.no_grad():
             copy = saved.detach().clone()
         copy._storage.version = saved._storage.version
-        saved._storage, saved._strides, saved._offset, saved._batch = copy._storage, copy._strides, copy._offset, copy._batch
+        saved._storage, saved._strides, saved._offset, saved._batch = (
+            copy._storage,
+            copy._strides,
+            copy._offset,
+            copy._batch,
+        )
     return assign(target, result, call)
 
 

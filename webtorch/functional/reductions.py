@@ -34,7 +34,9 @@ def floating(input: Tensor, dtype: Any, call: str) -> Tensor:
     if dtype is not None and wanted.is_floating_point:
         return input.to(wanted)
     if dtype is not None:
-        raise DTypeError(f"{call}(..., dtype={wanted}): optional dtype must be a floating point type; leave it out, or use float32")
+        raise DTypeError(
+            f"{call}(..., dtype={wanted}): optional dtype must be a floating point type; leave it out, or use float32"
+        )
     if not input.dtype.is_floating_point:
         raise DTypeError(
             f"{call}(): could not infer output dtype. Input dtype must be a floating point type. Got: {input.dtype}; "

@@ -140,7 +140,9 @@ def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, trainin
     tensor([-0.5000,  2.0000])
     """
     if lower > upper:
-        raise ValueError(f"rrelu(lower={lower}, upper={upper}): lower bound should be less than or equal to the upper bound")
+        raise ValueError(
+            f"rrelu(lower={lower}, upper={upper}): lower bound should be less than or equal to the upper bound"
+        )
     slope: Any = (lower + upper) / 2
     if training:
         from ..random import rand

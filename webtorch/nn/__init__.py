@@ -16,8 +16,11 @@ from .normalization import *  # noqa: F403
 from .normalization import __all__ as _normalization
 from .pooling import *  # noqa: F403
 from .pooling import __all__ as _pooling
+from .recurrent import *  # noqa: F403
+from .recurrent import __all__ as _recurrent
 
 __all__ = [
     "Buffer", "Module", "Parameter", "functional", "init", "utils",
     *_activation, *_containers, *_convolution, *_layers, *_loss, *_normalization, *_pooling,
+    *_recurrent,
 ]  # fmt: skip

@@ -261,7 +261,9 @@ def contiguous_node(tensor: Tensor) -> graph.Node:
 def write_node(old: graph.Node, target: Tensor, value: Tensor) -> graph.Node:
     """The value `old` with the elements that `target` (a view of it) covers replaced by `value`."""
     attributes = {"shape": target._shape, "strides": target._strides, "offset": target._offset}
-    return graph.record(TABLE["_write"], (old.operand(), value._operand()), attributes, old.shape, old.dtype, old.device)
+    return graph.record(
+        TABLE["_write"], (old.operand(), value._operand()), attributes, old.shape, old.dtype, old.device
+    )
 
 
 def wrap(node: graph.Node) -> Tensor:

@@ -35,9 +35,13 @@ def floating_no_bool(common: DType, call: str) -> tuple[DType, DType]:
 def check_range(call: str, inputs: list, given: dict) -> None:
     low, high = given.get("min_val", -1.0), given.get("max_val", 1.0)
     if low > high:
-        raise ValueError(f"{call}({describe(*inputs)}, min_val={low}, max_val={high}): min_val cannot be greater than max_val")
+        raise ValueError(
+            f"{call}({describe(*inputs)}, min_val={low}, max_val={high}): min_val cannot be greater than max_val"
+        )
     if low < 0 and isinstance(inputs[0], Tensor) and inputs[0].dtype is dtypes.uint8:
-        raise DTypeError(f"{call}({describe(*inputs)}, min_val={low}): an unsigned dtype has no negative limit; convert with .int() first")
+        raise DTypeError(
+            f"{call}({describe(*inputs)}, min_val={low}): an unsigned dtype has no negative limit; convert with .int() first"
+        )
 
 
 def check_lambd(call: str, inputs: list, given: dict) -> None:
@@ -126,7 +130,9 @@ def outside(x: Tensor, low: float, high: float) -> Tensor:
 def choose_gelu(approximate: str) -> tuple[Elementwise, dict]:
     rows = {"none": gelu, "tanh": _gelu_tanh}
     if approximate not in rows:
-        raise ValueError(f"gelu(..., approximate={approximate!r}): approximate argument must be either 'none' or 'tanh'")
+        raise ValueError(
+            f"gelu(..., approximate={approximate!r}): approximate argument must be either 'none' or 'tanh'"
+        )
     return rows[approximate], {}
 
 

@@ -47,7 +47,10 @@ class Show(BatchView):
             if known == level:
                 stride = own
         result = view_of(
-            x._storage, (*x._shape[:dim], size, *x._shape[dim:]), (*x._strides[:dim], stride, *x._strides[dim:]), x._offset
+            x._storage,
+            (*x._shape[:dim], size, *x._shape[dim:]),
+            (*x._strides[:dim], stride, *x._strides[dim:]),
+            x._offset,
         )
         result._batch = tuple(entry for entry in x._batch if entry[0] != level)
         held = len(result._batch) != len(x._batch)

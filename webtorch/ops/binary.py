@@ -141,23 +141,35 @@ def check_alpha(call: str, inputs: list, given: dict) -> None:
             "point number; use an int, or convert with .float()"
         )
     if isinstance(alpha, bool) and not all(holds_bool(value) for value in inputs):
-        raise DTypeError(f"{call}({describe(*inputs)}, alpha={alpha!r}): Boolean alpha only supported for Boolean results; use an int")
+        raise DTypeError(
+            f"{call}({describe(*inputs)}, alpha={alpha!r}): Boolean alpha only supported for Boolean results; use an int"
+        )
 
 
 def check_same_dtype(call: str, inputs: list, given: dict) -> None:
     kinds = {value.dtype for value in inputs if isinstance(value, Tensor)}
     if len(kinds) > 1:
-        raise DTypeError(f"{call}({describe(*inputs)}): the tensors must have the same dtype; convert one with .to(...)")
+        raise DTypeError(
+            f"{call}({describe(*inputs)}): the tensors must have the same dtype; convert one with .to(...)"
+        )
 
 
 def check_lerp(call: str, inputs: list, given: dict) -> None:
     """A 0-d weight may be of any dtype."""
-    check_same_dtype(call, [value for value in inputs if isinstance(value, Tensor) and (value._shape or value is not inputs[-1])], given)
+    check_same_dtype(
+        call,
+        [value for value in inputs if isinstance(value, Tensor) and (value._shape or value is not inputs[-1])],
+        given,
+    )
 
 
 def check_float_division(call: str, inputs: list, given: dict) -> None:
-    if not any(value.dtype.is_floating_point if isinstance(value, Tensor) else isinstance(value, float) for value in inputs[1:]):
-        raise DTypeError(f"{call}({describe(*inputs)}): integer division with addcdiv is not supported; convert with .float() first")
+    if not any(
+        value.dtype.is_floating_point if isinstance(value, Tensor) else isinstance(value, float) for value in inputs[1:]
+    ):
+        raise DTypeError(
+            f"{call}({describe(*inputs)}): integer division with addcdiv is not supported; convert with .float() first"
+        )
 
 
 def check_condition(call: str, inputs: list, given: dict) -> None:

@@ -50,7 +50,9 @@ def comparison(common: DType, call: str) -> tuple[DType, DType]:
 def numeric(common: DType, call: str) -> tuple[DType, DType]:
     """Not bool."""
     if common is dtypes.bool_:
-        raise DTypeError(f"{call}: not defined for bool; use logical_not, logical_xor or logical_and, or convert with .int()")
+        raise DTypeError(
+            f"{call}: not defined for bool; use logical_not, logical_xor or logical_and, or convert with .int()"
+        )
     return common, common
 
 
@@ -146,7 +148,9 @@ class Elementwise(Op):
             given[name] = inputs.pop()
         unknown = [name for name in given if name not in self.scalars]
         if len(inputs) != self.inputs or unknown:
-            signature = ", ".join([*INPUT_NAMES[: self.inputs], *(f"{name}={value!r}" for name, value in self.scalars.items())])
+            signature = ", ".join(
+                [*INPUT_NAMES[: self.inputs], *(f"{name}={value!r}" for name, value in self.scalars.items())]
+            )
             raise TypeError(
                 f"{self.name}({describe(*inputs)}{''.join(f', {name}=...' for name in unknown)}): "
                 f"the arguments do not fit {self.name}({signature}, *, out=None)"
@@ -187,7 +191,9 @@ class Elementwise(Op):
             if operand.node.dtype is not wanted:
                 operand = cast_operand(operand, wanted)
             if operand.shape != shape and not levels:
-                operand = Operand(operand.node, shape, broadcast_strides(operand.shape, operand.strides, shape), operand.offset)
+                operand = Operand(
+                    operand.node, shape, broadcast_strides(operand.shape, operand.strides, shape), operand.offset
+                )
             args.append(operand)
         if levels:
             shape = (*batching.sizes_of(levels), *shape)
@@ -289,7 +295,9 @@ def store_out(call: str, result: Tensor, out: Tensor) -> Tensor:
     if out.device != result.device:
         raise DTypeError(f"{call}(..., out=...): out is on {out.device}, the result on {result.device}")
     if not dtypes.can_cast(result.dtype, out.dtype):
-        raise DTypeError(f"{call}(..., out=...): result type {result.dtype} can't be cast to the desired output type {out.dtype}")
+        raise DTypeError(
+            f"{call}(..., out=...): result type {result.dtype} can't be cast to the desired output type {out.dtype}"
+        )
     if out._shape != result._shape:
         from .. import creation
 
@@ -371,7 +379,9 @@ class Fill(Op):
         for name, value in node.attributes.items():
             if f"{{{name}}}" in self.wgsl:
                 names[name] = f"{{{len(values)}}}"
-                values.append(block.scalar(value, dtypes.bool_ if node.dtype is dtypes.bool_ else scalar_kind(name, node.dtype)))
+                values.append(
+                    block.scalar(value, dtypes.bool_ if node.dtype is dtypes.bool_ else scalar_kind(name, node.dtype))
+                )
         if "{i}" in self.wgsl:
             names["i"] = f"{{{len(values)}}}"
             values.append(index)

@@ -53,7 +53,9 @@ class Take(Op):
         dims = (*range(len(both)), *(dim + len(both) + len(own) for dim in dims))
         result = self.plain(physical, places, dims)  # [*among, *B, *own, *rest]
         width = len(among) + indices[0].ndim
-        return batching.hidden_at(result, {**dict(enumerate(among)), **{width + n: level for n, level in enumerate(own)}})
+        return batching.hidden_at(
+            result, {**dict(enumerate(among)), **{width + n: level for n, level in enumerate(own)}}
+        )
 
     def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
         source, *indices = arrays
@@ -69,7 +71,12 @@ class Take(Op):
         if any((id(source), position) not in block.memo for source, position in wanted):
             return wanted
         source = node.args[0]
-        return [(source.node, indexed_place(block, source, node.args[1:], node.attributes["dims"], *self.split(block, node, index)))]
+        return [
+            (
+                source.node,
+                indexed_place(block, source, node.args[1:], node.attributes["dims"], *self.split(block, node, index)),
+            )
+        ]
 
     def split(self, block, node: graph.Node, index: int) -> tuple[int, int]:
         return split_index(block, index, numel(node.args[1].shape), node.size)
@@ -139,12 +146,17 @@ class Write(Op):
     def stored_arguments(self, node: graph.Node) -> tuple:
         """What is written into; and what is computed from it, lest it be read by the kernel that writes it."""
         old, *others = node.args
-        return (old, *(argument for argument in others if argument.node.buffer is None and reads(argument.node, old.node)))
+        return (
+            old,
+            *(argument for argument in others if argument.node.buffer is None and reads(argument.node, old.node)),
+        )
 
     def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
         old, value = arrays
         result = np.array(old).reshape(-1)
-        engine.strided(result, node.attributes["shape"], node.attributes["strides"], node.attributes["offset"])[...] = value
+        engine.strided(result, node.attributes["shape"], node.attributes["strides"], node.attributes["offset"])[...] = (
+            value
+        )
         return result
 
     def lower(self, group, limits):
@@ -175,7 +187,9 @@ class Put(Write):
     values for one place one is stored; when adding, all are, in no fixed order on a GPU.
     """
 
-    def __call__(self, old: Tensor, value: Tensor, indices: list[Tensor], dims: tuple[int, ...], accumulate: bool) -> Tensor:
+    def __call__(
+        self, old: Tensor, value: Tensor, indices: list[Tensor], dims: tuple[int, ...], accumulate: bool
+    ) -> Tensor:
         if old._batch or value._batch or batching.batched(indices):
             result = self.batched(old, value, indices, dims, accumulate)
         else:
@@ -186,7 +200,9 @@ class Put(Write):
             attach(self, result, (old, value), {"dims": dims, "accumulate": accumulate, "indices": indices})
         return result
 
-    def batched(self, old: Tensor, value: Tensor, indices: list[Tensor], dims: tuple[int, ...], accumulate: bool) -> Tensor:
+    def batched(
+        self, old: Tensor, value: Tensor, indices: list[Tensor], dims: tuple[int, ...], accumulate: bool
+    ) -> Tensor:
         """Under vmap: levels that the indices differ over are indexed dimensions, the other ones are not."""
         among = batching.union(indices)
         own = tuple(entry for entry in batching.union((old, value)) if entry not in among)
@@ -201,14 +217,18 @@ class Put(Write):
             self.plain(target, stored.permute(order), places, dims, accumulate), dict(enumerate((*among, *own)))
         )
 
-    def plain(self, old: Tensor, value: Tensor, indices: list[Tensor], dims: tuple[int, ...], accumulate: bool) -> Tensor:
+    def plain(
+        self, old: Tensor, value: Tensor, indices: list[Tensor], dims: tuple[int, ...], accumulate: bool
+    ) -> Tensor:
         old, value = old.detach().contiguous(), value.detach()
         if not numel(value._shape):
             return old.clone()
         if accumulate and old.device.type != "cpu" and old.dtype.is_floating_point:
             determinism.not_deterministic("adding values at indices on webgpu (index_put, index_add, scatter_add)")
         if accumulate and old.device.type != "cpu" and old.dtype is dtypes.float64:
-            raise DTypeError("adding to repeated indices in float64 is not possible on webgpu; use device='cpu' or float32")
+            raise DTypeError(
+                "adding to repeated indices in float64 is not possible on webgpu; use device='cpu' or float32"
+            )
         if accumulate and old.device.type != "cpu" and old.dtype not in (dtypes.float32, dtypes.int32, dtypes.int64):
             wide = dtypes.float32 if old.dtype.is_floating_point else dtypes.int32
             return self.plain(old.to(wide), value.to(wide), indices, dims, True).to(old.dtype)

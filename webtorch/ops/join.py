@@ -43,7 +43,9 @@ class Join(Op):
                     view_of(tensor._storage, tensor._shape, tensor._strides, tensor._offset)
                 )
             start += size
-        joined = from_node(result._storage.node)  # of one tensor this is that tensor's value, which may have another shape
+        joined = from_node(
+            result._storage.node
+        )  # of one tensor this is that tensor's value, which may have another shape
         joined._shape, joined._strides = result._shape, result._strides
         return joined
 

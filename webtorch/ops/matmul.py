@@ -31,7 +31,9 @@ class Contract(Op):
         device = common_device([a, b], "matmul")
         dtype = result_dtype([a, b]) if a.dtype is b.dtype else self.mixed(a, b)
         if dtype is dtypes.bool_:
-            raise DTypeError(f"matmul({describe(a, b)}): not implemented for bool; convert with .float() or .long() first")
+            raise DTypeError(
+                f"matmul({describe(a, b)}): not implemented for bool; convert with .float() or .long() first"
+            )
         shape = (*a._shape[: nb + nm], *b._shape[nb + nk :])
         if a._batch or b._batch:
             result = self.batched(a, b, groups, dtype, device)
@@ -129,7 +131,9 @@ class Contract(Op):
         batch = numel(a.shape[:nb])
         # Adapters that are CPUs do best without workgroup memory; GPUs share slices of both factors in it.
         tiled = not limits.is_cpu and m >= 16 and n >= 16 and limits.max_workgroup_invocations >= 256
-        kernel = codegen.Kernel(limits, "matmul_tiled" if tiled else "matmul", (("T", codegen.compute_type(node.dtype)),))
+        kernel = codegen.Kernel(
+            limits, "matmul_tiled" if tiled else "matmul", (("T", codegen.compute_type(node.dtype)),)
+        )
         for name, value in (("batches", batch), ("rows", m), ("columns", n), ("extent", k)):
             kernel.parameter(name, value)
         self.factor(kernel, "a", a, (nb, nm, nk), ("batch", "m", "k"), tiled)
@@ -211,5 +215,3 @@ def inner_error(call: str, a: Tensor, b: Tensor, ka: int, kb: int) -> Exception:
         f"{ka} != {kb} for shapes {list(a._shape)} and {list(b._shape)} in {call}: mat1 and mat2 shapes cannot be multiplied; "
         "the last dimension of the first must equal the first matrix dimension of the second (transpose one with .mT?)",
     )
-
-

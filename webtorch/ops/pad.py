@@ -27,7 +27,11 @@ class Pad(Op):
             levels = batching.levels_of(x)
             sizes, count = batching.sizes_of(levels), len(levels)
             physical = self(
-                batching.exposed(x, levels), (0,) * count + tuple(low), (1,) * count + tuple(steps), (*sizes, *shape), value
+                batching.exposed(x, levels),
+                (0,) * count + tuple(low),
+                (1,) * count + tuple(steps),
+                (*sizes, *shape),
+                value,
             )
             result = batching.hidden(physical, levels)
         elif 0 in x._shape:
@@ -100,7 +104,13 @@ def pad_gradient(g: Tensor, x_shape: tuple, low: tuple, steps: tuple) -> Tensor:
         if count != size:
             offsets = [0] * len(x_shape)
             offsets[dim] = first
-            result = pad(result, tuple(offsets), (1,) * len(x_shape), (*result._shape[:dim], size, *result._shape[dim + 1 :]), 0.0)
+            result = pad(
+                result,
+                tuple(offsets),
+                (1,) * len(x_shape),
+                (*result._shape[:dim], size, *result._shape[dim + 1 :]),
+                0.0,
+            )
     return result
 
 

@@ -46,7 +46,15 @@ class Reduce(Op):
     inlines = False
 
     def __init__(
-        self, name: str, *, combine: str, identity: Callable, dtype: Callable, empty: bool = True, cast_input: bool = True, **rest: Any
+        self,
+        name: str,
+        *,
+        combine: str,
+        identity: Callable,
+        dtype: Callable,
+        empty: bool = True,
+        cast_input: bool = True,
+        **rest: Any,
     ) -> None:
         super().__init__(name, **rest)
         self.combine = combine
@@ -66,7 +74,9 @@ class Reduce(Op):
         keepdims: bool | None = None,
     ) -> Tensor:
         if not isinstance(x, Tensor):
-            raise TypeError(f"{self.name}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)")
+            raise TypeError(
+                f"{self.name}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)"
+            )
         dim = axis if dim is None else dim
         keepdim = keepdim if keepdims is None else keepdims
         if dtype is None and out is not None and self.rule is accumulating:
@@ -187,7 +197,6 @@ class Reduce(Op):
         kernel.workgroups = node.size if wide else -(-node.size // 64)
         kernel.trips = length // 64 + 8 if wide else length + length // 64 + 2
         return kernel
-
 
     @staticmethod
     def add_quads(kernel, operand: Operand, kept: int, length: int) -> None:

@@ -25,9 +25,13 @@ class Softmax(Op):
         super().__init__(name, **rest)
         self.finish = finish
 
-    def __call__(self, x: Tensor, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3, axis: int | None = None) -> Tensor:
+    def __call__(
+        self, x: Tensor, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3, axis: int | None = None
+    ) -> Tensor:
         if not isinstance(x, Tensor):
-            raise TypeError(f"{self.name}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)")
+            raise TypeError(
+                f"{self.name}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)"
+            )
         dim = axis if dim is None else dim
         if dim is None:  # PyTorch's implicit choice
             dim = 0 if x.ndim in (0, 1, 3) else 1
@@ -35,7 +39,9 @@ class Softmax(Op):
         if dtype is not None:
             x = x.to(dtypes.as_dtype(dtype))
         if not x.dtype.is_floating_point:
-            raise DTypeError(f"{self.name}: not implemented for {x.dtype}; convert with .float(), or pass dtype=webtorch.float32")
+            raise DTypeError(
+                f"{self.name}: not implemented for {x.dtype}; convert with .float(), or pass dtype=webtorch.float32"
+            )
         if not x._shape:
             return self.along_last(x.reshape((1,))).reshape(())
         if dim == x.ndim - 1:
@@ -89,7 +95,9 @@ class Softmax(Op):
         kernel.parameter("rows", rows)
         kernel.parameter("extent", extent)
         load = kernel.block("load", ("row", "k"))
-        value = load.operand_at(operand, (0, 0, len(operand.shape) - 1), (1, len(operand.shape) - 1, len(operand.shape)))
+        value = load.operand_at(
+            operand, (0, 0, len(operand.shape) - 1), (1, len(operand.shape) - 1, len(operand.shape))
+        )
         load.returns = ((value, operand.dtype),)
         store_block(kernel, group)
         kernel.workgroup_size = 64

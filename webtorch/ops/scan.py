@@ -29,7 +29,9 @@ class Scan(Op):
 
     def __call__(self, x: Tensor, dim: int, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
         if not isinstance(x, Tensor):
-            raise TypeError(f"{self.name}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)")
+            raise TypeError(
+                f"{self.name}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)"
+            )
         dim = normalize_dim(dim, x.ndim, self.name)
         wanted = dtypes.as_dtype(dtype) if dtype is not None else accumulating(x.dtype, self.name)
         if x.dtype is not wanted:

@@ -619,7 +619,9 @@ def imag(input: Tensor) -> Tensor:
     Traceback (most recent call last):
     webtorch.errors.DTypeError: imag(float32[1]@cpu): imag is not implemented for tensors with non-complex dtypes; use zeros_like
     """
-    raise DTypeError(f"imag({describe(input)}): imag is not implemented for tensors with non-complex dtypes; use zeros_like")
+    raise DTypeError(
+        f"imag({describe(input)}): imag is not implemented for tensors with non-complex dtypes; use zeros_like"
+    )
 
 
 def conj(input: Tensor) -> Tensor:
@@ -645,7 +647,14 @@ for _function in (frexp, positive, conj, conj_physical):
 Tensor.real = property(real, doc=real.__doc__)
 Tensor.imag = property(imag, doc=imag.__doc__)
 
-FUNCTIONS = {"frexp": frexp, "positive": positive, "real": real, "imag": imag, "conj": conj, "conj_physical": conj_physical}
+FUNCTIONS = {
+    "frexp": frexp,
+    "positive": positive,
+    "real": real,
+    "imag": imag,
+    "conj": conj,
+    "conj_physical": conj_physical,
+}
 
 # PyTorch's other names.
 ALIASES = {

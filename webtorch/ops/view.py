@@ -37,7 +37,9 @@ class View(Op):
 
     def __call__(self, x: Tensor, *args: Any, **given: Any) -> Tensor:
         if not isinstance(x, Tensor):
-            raise TypeError(f"{self.name}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)")
+            raise TypeError(
+                f"{self.name}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)"
+            )
         attributes = self.bind(x._shape, *args, **given) if self.bind is not None else {}
         return self.view(x, attributes)
 
@@ -202,7 +204,9 @@ def bind_flip(shape, *dims):
 
 
 def diagonaled(shape, strides, offset, diagonal, dim1, dim2):
-    length = max(0, min(shape[dim1], shape[dim2] - diagonal) if diagonal >= 0 else min(shape[dim1] + diagonal, shape[dim2]))
+    length = max(
+        0, min(shape[dim1], shape[dim2] - diagonal) if diagonal >= 0 else min(shape[dim1] + diagonal, shape[dim2])
+    )
     if length:
         offset += diagonal * strides[dim2] if diagonal >= 0 else -diagonal * strides[dim1]
     kept = [d for d in range(len(shape)) if d not in (dim1, dim2)]
@@ -216,7 +220,9 @@ def diagonaled(shape, strides, offset, diagonal, dim1, dim2):
 def bind_diagonal(shape, offset=0, dim1=0, dim2=1):
     a, b = normalize_dim(dim1, len(shape), "diagonal"), normalize_dim(dim2, len(shape), "diagonal")
     if a == b or len(shape) < 2:
-        raise ShapeError(f"diagonal(dim1={dim1}, dim2={dim2}) of shape {list(shape)}: diagonal dimensions cannot be identical")
+        raise ShapeError(
+            f"diagonal(dim1={dim1}, dim2={dim2}) of shape {list(shape)}: diagonal dimensions cannot be identical"
+        )
     return {"diagonal": int(offset), "dim1": a, "dim2": b}
 
 

@@ -78,18 +78,18 @@ def checkpoint(
     if use_reentrant is None:
         use_reentrant = False
     if determinism_check not in ("default", "none"):
-        raise ValueError(f"checkpoint: determinism_check should be one of ['default', 'none'] but got {determinism_check!r}")
+        raise ValueError(
+            f"checkpoint: determinism_check should be one of ['default', 'none'] but got {determinism_check!r}"
+        )
     if use_reentrant:
         if kwargs:
-            raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs) + "; only use_reentrant=False takes some")
-        if context_fn is not noop_context_fn or debug:
             raise ValueError(
-                "Passing `context_fn` or `debug` is only supported when use_reentrant=False."
+                "Unexpected keyword arguments: " + ",".join(kwargs) + "; only use_reentrant=False takes some"
             )
+        if context_fn is not noop_context_fn or debug:
+            raise ValueError("Passing `context_fn` or `debug` is only supported when use_reentrant=False.")
         if not any(isinstance(value, Tensor) and value.requires_grad for value in args) and grad_mode.is_grad_enabled():
-            warnings.warn(
-                "None of the inputs have requires_grad=True. Gradients will be None", stacklevel=2
-            )
+            warnings.warn("None of the inputs have requires_grad=True. Gradients will be None", stacklevel=2)
         return Reentrant.apply(function, preserve_rng_state, *args)
     recording = grad_mode.current().grad and not grad_mode.current().inference
     first, second = context_fn()
@@ -97,7 +97,11 @@ def checkpoint(
         with first:
             return function(*args, **kwargs)
     frame = Frame(
-        functools.partial(function, *args, **kwargs), preserve_rng_state, second, determinism_check, early_stop and _early_stop
+        functools.partial(function, *args, **kwargs),
+        preserve_rng_state,
+        second,
+        determinism_check,
+        early_stop and _early_stop,
     )
     with frame.saving(), first:
         return function(*args, **kwargs)
@@ -217,7 +221,9 @@ def checkpoint_sequential(
     """
     parts = list(functions.children()) if hasattr(functions, "children") else list(functions)
     if not 1 <= segments <= len(parts):
-        raise ValueError(f"checkpoint_sequential: segments must be from 1 to the number of functions, {len(parts)}; got {segments}")
+        raise ValueError(
+            f"checkpoint_sequential: segments must be from 1 to the number of functions, {len(parts)}; got {segments}"
+        )
 
     def stretch(start: int, end: int) -> Callable:
         def forward(value: Any) -> Any:
@@ -230,7 +236,10 @@ def checkpoint_sequential(
     size = len(parts) // segments
     for number in range(segments - 1):
         input = checkpoint(
-            stretch(number * size, (number + 1) * size), input, use_reentrant=use_reentrant, preserve_rng_state=preserve_rng_state
+            stretch(number * size, (number + 1) * size),
+            input,
+            use_reentrant=use_reentrant,
+            preserve_rng_state=preserve_rng_state,
         )
     return stretch((segments - 1) * size, len(parts))(input)
 

@@ -74,6 +74,16 @@ from .normalisation import (
     normalize,
     rms_norm,
 )
+from .recurrent import (
+    gru,
+    gru_cell,
+    lstm,
+    lstm_cell,
+    rnn_relu,
+    rnn_relu_cell,
+    rnn_tanh,
+    rnn_tanh_cell,
+)
 from .windows import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,

@@ -1,16 +1,15 @@
-"""Helpers for training: gradients clipped by norm or value, parameters as one vector."""
+"""Gradients of many parameters as one vector: its norm, and clipping by norm or value."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import webtorch
 
-from .. import creation, grad_mode
-from ..tensor import Tensor
+from ... import creation, grad_mode
+from ...tensor import Tensor
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "get_total_norm", "parameters_to_vector", "vector_to_parameters"]
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
 
 def gradients_of(parameters: Any) -> list[Tensor]:
@@ -54,10 +53,28 @@ def clip_grad_norm_(
     with grad_mode.no_grad():
         gradients = gradients_of(parameters)
         total = get_total_norm(gradients, norm_type, error_if_nonfinite)
-        factor = (float(max_norm) / (total + 1e-6)).clamp_max(1.0)
-        for gradient in gradients:
-            gradient.mul_(factor.to(gradient.device))
+        scale_down(gradients, max_norm, total)
         return total
+
+
+def scale_down(gradients: list[Tensor], max_norm: float, total: Tensor) -> None:
+    factor = (float(max_norm) / (total + 1e-6)).clamp_max(1.0)
+    for gradient in gradients:
+        gradient.mul_(factor.to(gradient.device))
+
+
+def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Tensor, foreach: Any = None) -> None:
+    """Scale the gradients, in place, by what brings `total_norm`, computed before, down to `max_norm`.
+
+    >>> import webtorch
+    >>> x = webtorch.nn.Parameter(webtorch.zeros(2))
+    >>> x.grad = webtorch.tensor([3.0, 4.0])
+    >>> webtorch.nn.utils.clip_grads_with_norm_(x, 1.0, webtorch.tensor(5.0))
+    >>> x.grad
+    tensor([0.6000, 0.8000])
+    """
+    with grad_mode.no_grad():
+        scale_down(gradients_of(parameters), max_norm, total_norm)
 
 
 def clip_grad_value_(parameters: Any, clip_value: float, foreach: Any = None) -> None:
@@ -73,25 +90,3 @@ def clip_grad_value_(parameters: Any, clip_value: float, foreach: Any = None) ->
     with grad_mode.no_grad():
         for gradient in gradients_of(parameters):
             gradient.clamp_(-float(clip_value), float(clip_value))
-
-
-def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """All parameters, flattened, one after the other.
-
-    >>> import webtorch
-    >>> webtorch.nn.utils.parameters_to_vector(webtorch.nn.Linear(2, 3).parameters()).shape
-    webtorch.Size([9])
-    """
-    return webtorch.cat([parameter.reshape((-1,)) for parameter in parameters])
-
-
-def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Write consecutive parts of a vector into the parameters."""
-    if not isinstance(vec, Tensor):
-        raise TypeError(f"expected webtorch.Tensor, but got: {type(vec).__name__}")
-    start = 0
-    with grad_mode.no_grad():
-        for parameter in parameters:
-            count = parameter.numel()
-            parameter.data = vec[start : start + count].reshape(parameter._shape).detach().clone()
-            start += count
