@@ -74,16 +74,8 @@ from .normalisation import (
     normalize,
     rms_norm,
 )
-from .recurrent import (
-    gru,
-    gru_cell,
-    lstm,
-    lstm_cell,
-    rnn_relu,
-    rnn_relu_cell,
-    rnn_tanh,
-    rnn_tanh_cell,
-)
+from .recurrent import *  # noqa: F403
+from .recurrent import __all__ as _recurrent
 from .windows import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -121,4 +113,5 @@ __all__ = [
     "scaled_dot_product_attention", "selu", "sigmoid", "silu", "smooth_l1_loss", "soft_margin_loss", "softmax",
     "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold", "triplet_margin_loss",
     "unfold",
+    *_recurrent,
 ]  # fmt: skip

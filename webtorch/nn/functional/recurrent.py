@@ -15,6 +15,8 @@ from ...errors import ShapeError
 from ...tensor import Tensor
 from .basics import dropout, linear
 
+__all__ = ["gru", "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell"]
+
 State = tuple[Tensor, ...]  # the hidden state, and for an LSTM the cell state
 
 
