@@ -1,7 +1,5 @@
 """Statistics, running quantities and windows: values and gradients as PyTorch has them, on both devices; the settings."""
 
-import warnings
-
 import numpy as np
 import pytest
 from programs import Programs, error
@@ -210,32 +208,6 @@ def test_frombuffer():
     for keywords in ({"offset": 8}, {"count": 0}, {"count": 9}, {"dtype": webtorch.int32, "offset": 1}):
         with pytest.raises(ValueError, match="frombuffer"):
             webtorch.frombuffer(memory, **{"dtype": webtorch.uint8, **keywords})
-
-
-@pytest.mark.gpu
-def test_deterministic_mode_refuses_float_additions_at_indices():
-    at = webtorch.tensor([0, 0], device="webgpu")
-    add = lambda dtype: webtorch.zeros(2, dtype=dtype, device="webgpu").index_add(
-        0, at, webtorch.ones(2, dtype=dtype, device="webgpu")
-    )
-    try:
-        webtorch.use_deterministic_algorithms(True)
-        assert webtorch.get_deterministic_debug_mode() == 2
-        with pytest.raises(RuntimeError, match="does not have a deterministic implementation"):
-            add(webtorch.float32)
-        assert add(webtorch.int32).tolist() == [2, 0]
-        webtorch.use_deterministic_algorithms(True, warn_only=True)
-        assert webtorch.is_deterministic_algorithms_warn_only_enabled()
-        webtorch.set_warn_always(True)
-        for _ in range(2):
-            with pytest.warns(UserWarning, match="does not have a deterministic implementation"):
-                assert add(webtorch.float32).tolist() == [2, 0]
-    finally:
-        webtorch.set_deterministic_debug_mode("default")
-        webtorch.set_warn_always(False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert add(webtorch.float32).tolist() == [2, 0]
 
 
 def test_settings():

@@ -4,7 +4,6 @@ and questions about dtypes that need no tensor."""
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any
 
 from . import dtypes
@@ -23,16 +22,17 @@ DEBUG_MODES = ("default", "warn", "error")
 PRECISIONS = ("highest", "high", "medium")
 
 settings: dict[str, Any] = {"debug_mode": 0, "precision": "highest", "warn_always": False}
-warned: set[str] = set()
 
 
 # ---- deterministic algorithms ---------------------------------------------------------------------------------------
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Whether an operation whose result may differ from run to run raises (or, with `warn_only`, warns).
+    """Whether every operation gives the same bits in every run on the same device.
 
-    Only additions of floats at repeated indices on webgpu are such: their order is not fixed. All else always is.
+    All operations always do, but for two on webgpu: adding floats at repeated indices (`index_add`, `scatter_add`,
+    `index_put` with `accumulate`, the gradients of `embedding` and of indexing), and storing at repeated indices. With
+    this mode on they take a slower form with a fixed order. Nothing raises, so `warn_only` is kept for PyTorch's sake.
 
     >>> import webtorch
     >>> webtorch.use_deterministic_algorithms(True, warn_only=True)
@@ -46,7 +46,7 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
 
 
 def are_deterministic_algorithms_enabled() -> bool:
-    """Whether such an operation raises or warns.
+    """Whether the fixed order was asked for.
 
     >>> import webtorch
     >>> webtorch.are_deterministic_algorithms_enabled()
@@ -56,7 +56,7 @@ def are_deterministic_algorithms_enabled() -> bool:
 
 
 def is_deterministic_algorithms_warn_only_enabled() -> bool:
-    """Whether such an operation warns instead of raising.
+    """Whether it was asked for with `warn_only=True`.
 
     >>> import webtorch
     >>> webtorch.is_deterministic_algorithms_warn_only_enabled()
@@ -66,7 +66,8 @@ def is_deterministic_algorithms_warn_only_enabled() -> bool:
 
 
 def set_deterministic_debug_mode(debug_mode: int | str) -> None:
-    """What happens at such an operation: 0 or "default" nothing, 1 or "warn" a warning, 2 or "error" a RuntimeError.
+    """0 or "default" turns deterministic algorithms off; 1 or "warn" and 2 or "error" turn them on: see
+    `use_deterministic_algorithms`.
 
     >>> import webtorch
     >>> webtorch.set_deterministic_debug_mode("default")
@@ -94,20 +95,9 @@ def get_deterministic_debug_mode() -> int:
     return settings["debug_mode"]
 
 
-def not_deterministic(call: str) -> None:
-    """To be told before an operation runs whose result may differ from run to run."""
-    mode = settings["debug_mode"]
-    if not mode:
-        return
-    message = (
-        f"{call} does not have a deterministic implementation, but you set "
-        "'webtorch.use_deterministic_algorithms(True)'. Compute it on the cpu, in an integer dtype, or turn the setting off"
-    )
-    if mode == 2:
-        raise RuntimeError(message + "; with warn_only=True it warns only.")
-    if settings["warn_always"] or call not in warned:
-        warned.add(call)
-        warnings.warn(message + ".", UserWarning, stacklevel=3)
+def is_order_fixed() -> bool:
+    """Whether values that meet in one place are to be stored or added in an order that does not change from run to run."""
+    return settings["debug_mode"] > 0
 
 
 def set_warn_always(b: bool) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import batching, codegen, determinism, dtypes, engine, graph
-from ..errors import DTypeError
+from .. import batching, codegen, determinism, dtypes, engine, grad_mode, graph
 from ..graph import Operand
 from ..shapes import contiguous_strides, numel
 from . import Op, Tensor, cast_operand, contiguous_node, from_node, tracks
+from .ordered import put_in_order
+
+ADDED = (dtypes.float32, dtypes.float64, dtypes.int32, dtypes.int64)  # dtypes that are added in themselves on a GPU
 
 
 class Take(Op):
@@ -184,7 +186,8 @@ class Put(Write):
     """The first argument with values stored at (or added to) indexed places: what `Take` reads, `Put` writes.
 
     Arguments: the old value (contiguous), the values of shape [*B, *the other dimensions], then the indices. Of several
-    values for one place one is stored; when adding, all are, in no fixed order on a GPU.
+    values for one place one is stored; when adding, all are. On a GPU in no fixed order, unless deterministic algorithms
+    were asked for.
     """
 
     def __call__(
@@ -223,15 +226,23 @@ class Put(Write):
         old, value = old.detach().contiguous(), value.detach()
         if not numel(value._shape):
             return old.clone()
-        if accumulate and old.device.type != "cpu" and old.dtype.is_floating_point:
-            determinism.not_deterministic("adding values at indices on webgpu (index_put, index_add, scatter_add)")
-        if accumulate and old.device.type != "cpu" and old.dtype is dtypes.float64:
-            raise DTypeError(
-                "adding to repeated indices in float64 is not possible on webgpu; use device='cpu' or float32"
-            )
-        if accumulate and old.device.type != "cpu" and old.dtype not in (dtypes.float32, dtypes.int32, dtypes.int64):
+        if old.device.type == "cpu":
+            return self.recorded(old, value, indices, dims, accumulate)
+        narrow = accumulate and old.dtype not in ADDED
+        if narrow:
             wide = dtypes.float32 if old.dtype.is_floating_point else dtypes.int32
             return self.plain(old.to(wide), value.to(wide), indices, dims, True).to(old.dtype)
+        floats = accumulate and old.dtype.is_floating_point
+        if old.dtype is dtypes.float64 and floats or determinism.is_order_fixed() and (floats or not accumulate):
+            with grad_mode.no_grad():
+                detached = [index.detach() for index in indices]
+                return put_in_order(old, value.to(old.dtype), detached, dims, accumulate)
+        return self.recorded(old, value, indices, dims, accumulate)
+
+    def recorded(
+        self, old: Tensor, value: Tensor, indices: list[Tensor], dims: tuple[int, ...], accumulate: bool
+    ) -> Tensor:
+        """As one kernel. On a GPU the order among values of one place is not fixed."""
         attributes = {"dims": dims, "accumulate": accumulate}
         source = Operand(contiguous_node(old), old._shape, contiguous_strides(old._shape))
         args = (source, cast_operand(value._operand(), old.dtype), *(index._operand() for index in indices))
