@@ -155,6 +155,7 @@ class Kernel:
         self.workgroups = 1
         self.workgroup_size = 64
         self.trips = 1  # upper bound of loop iterations in one invocation
+        self.scalars: list[tuple] = []  # (first word, dtype, origin) of every number that came with the graph
         self.target = None  # a node whose buffer is written in place (outputs[0] takes it over)
 
     def block(self, name: str, roots: tuple[str, ...]) -> Block:
@@ -269,29 +270,26 @@ class Block:
 
     # ---- values -------------------------------------------------------------------------------------------------
 
-    def scalar(self, value, dtype) -> int:
-        """A number from the user, through the parameter block."""
-        kind = compute_type(dtype)
-        key = ("scalar", repr(value), dtype)
+    def scalar(self, value, dtype, origin) -> int:
+        """A number from the user, through the parameter block.
+
+        `origin` says where in the graph it stands: the `Scalar` itself, or (node, name of an attribute). Equal numbers
+        of different origins are words of their own: another call of the same kernel may have different ones.
+        """
+        key = ("scalar", id(origin) if not isinstance(origin, tuple) else (id(origin[0]), origin[1]), dtype)
         known = self.memo.get(key)
         if known is not None:
             return known
-        instruction: tuple
-        if kind == "bool":
-            instruction = ("scalar", "bool", self.kernel.word(1 if value else 0))
-        elif kind == "i64":
-            bits = int(value) & 0xFFFFFFFFFFFFFFFF
-            instruction = ("scalar", "i64", self.kernel.word(bits), self.kernel.word(bits >> 32))
-        elif kind == "f32":
-            instruction = ("scalar", "f32", self.kernel.word(float_bits(value, dtype)))
-        elif kind == "f64":
-            bits = struct.unpack("<Q", struct.pack("<d", float(value)))[0]
-            instruction = ("scalar", "f64", self.kernel.word(bits), self.kernel.word(bits >> 32))
-        else:
-            instruction = ("scalar", kind, self.kernel.word(int(value)))
-        self.code.append(instruction)
+        words = struct.iter_unpack("<I", pack_scalar(value, dtype))
+        numbers = [self.kernel.word(word) for (word,) in words]
+        self.kernel.scalars.append((numbers[0], dtype, origin))
+        self.code.append(("scalar", compute_type(dtype), *numbers))
         known = self.memo[key] = len(self.code) - 1
         return known
+
+    def attribute(self, node, name: str, dtype) -> int:
+        """A number among a node's attributes."""
+        return self.scalar(node.attributes[name], dtype, (node, name))
 
     def load(self, node, index: int) -> int:
         """Element `index` of a realised node."""
@@ -333,7 +331,7 @@ class Block:
     def operand(self, argument, index: int) -> int:
         """The value of an operand or scalar at linear index `index` of its view."""
         if hasattr(argument, "value"):
-            return self.scalar(argument.value, argument.dtype)
+            return self.scalar(argument.value, argument.dtype, argument)
         return self.node(argument.node, self.at(argument, index))
 
     def operand_at(self, operand, *groups: tuple[int, int, int]) -> int:
@@ -355,6 +353,20 @@ class Block:
         if source is target:
             return value
         return self.emit("apply", cast_expression(source, target).replace("{x}", "{0}"), compute_type(target), (value,))
+
+
+def pack_scalar(value, dtype) -> bytes:
+    """A number as it lies in the parameter block: one word, or two (the low one first)."""
+    kind = compute_type(dtype)
+    if kind == "f32":
+        return struct.pack("<I", float_bits(value, dtype))
+    if kind == "f64":
+        return struct.pack("<d", float(value))
+    if kind == "bool":
+        return b"\1\0\0\0" if value else b"\0\0\0\0"
+    if kind == "i64":
+        return struct.pack("<Q", int(value) & 0xFFFFFFFFFFFFFFFF)
+    return struct.pack("<I", int(value) & 0xFFFFFFFF)
 
 
 def nearest_float32(value: float) -> float:

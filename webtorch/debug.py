@@ -73,12 +73,14 @@ def planned(targets: list[Node]) -> list[str]:
     from .codegen import render
     from .fuse import plan
     from .kernels import trace
+    from .plans import Graph
 
     texts = []
     filled: list[Node] = []
     with engine._lock:
         limits = engine.limits_of(backend.get_device())
-        groups = plan(targets, limits)
+        pending = Graph(targets)
+        groups = plan(pending.nodes, pending.flags, limits)
         try:
             for number, group in enumerate(groups, 1):
                 kernel = trace(group, limits)

@@ -31,6 +31,10 @@ _recent: list[weakref.ref[Node]] = []  # nodes recorded on lazy devices since th
 _checks: list[tuple[Node, Callable[[Any], BaseException | None]]] = []
 observers: list[Callable[[dict], None]] = []  # told of every kernel that runs: see webtorch.debug
 
+# What kernels depend on besides their graph and the device's limits: modes that change the code of kernels put
+# themselves here, so that plans made under one are not run under another.
+variant: tuple = ()
+
 DEBUG = int(os.environ.get("WEBTORCH_DEBUG", "0") or 0)
 EAGER = os.environ.get("WEBTORCH_EAGER", "0") not in ("", "0")
 CHECK = os.environ.get("WEBTORCH_CHECK", "0") not in ("", "0")
@@ -147,9 +151,8 @@ def realize(nodes: Iterable[Node]) -> None:
     nodes = [node for node in nodes if node.buffer is None]
     if not nodes:
         return
+    from . import plans
     from .backends import wgpu as backend
-    from .fuse import plan
-    from .kernels import run
 
     with _lock:
         nodes = [node for node in nodes if node.buffer is None]  # another thread may have been faster
@@ -157,12 +160,8 @@ def realize(nodes: Iterable[Node]) -> None:
             return
         device = backend.get_device()
         limits = limits_of(device)
-        groups = plan(nodes, limits)
-        groups.reverse()
         with held_back() as held:
-            while groups:  # a group is let go once it has run: a write takes over memory that nobody else holds
-                run(groups.pop(), device, limits)
-                held.now()
+            plans.realize(nodes, device, limits, held)
 
 
 _limits_cache: tuple = (None, None)

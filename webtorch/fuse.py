@@ -8,8 +8,6 @@ stores them.
 
 from __future__ import annotations
 
-import sys
-
 from .codegen import Limits
 from .graph import Node, Operand
 
@@ -17,14 +15,21 @@ MAX_WEIGHT = 96  # ops expanded into one kernel; longer chains are cut
 CHEAP = 3  # an expansion up to this many ops is repeated rather than stored for a second reader
 MAX_OUTPUTS = 8
 
+# Who wants a node of a graph in memory: it was asked for, a tensor has it as its value, or something outside the graph
+# holds it: pending work, or a value saved for a derivative. Whoever holds it will want it, and by then a longer chain
+# would have to be expanded: in a training loop that reads the loss after the optimizer's step, one that grows with
+# every step.
+TARGET, LIVE, LATER = 1, 2, 4
+
 
 class Group:
     """The nodes that one kernel computes: its core, if any, and what is stored beside it."""
 
-    __slots__ = ("core", "members", "outputs", "position", "size")
+    __slots__ = ("before", "core", "members", "outputs", "position", "size")
 
     def __init__(self, position: int, size: int, core: Node | None = None) -> None:
         self.position = position
+        self.before = 0  # the groups that must have run before this one: a set of positions, as bits
         self.size = size
         self.core = core
         self.members: list[Node] = [core] if core is not None else []
@@ -38,33 +43,16 @@ def pending_arguments(node: Node) -> list[Operand]:
     return [argument for argument in node.args if isinstance(argument, Operand) and argument.node.buffer is None]
 
 
-def topological(targets: list[Node]) -> list[Node]:
-    """The pending nodes that `targets` need, producers first; a stack instead of recursion, so depth has no limit."""
-    order: list[Node] = []
-    state: dict[int, bool] = {}
-    for target in targets:
-        stack = [target]
-        while stack:
-            node = stack[-1]
-            done = state.get(id(node))
-            if node.buffer is not None or done:
-                stack.pop()
-            elif done is None:
-                state[id(node)] = False
-                stack.extend(argument.node for argument in pending_arguments(node) if id(argument.node) not in state)
-            else:
-                state[id(node)] = True
-                order.append(node)
-                stack.pop()
-    return order
+def plan(order: list[Node], flags: list[int], limits: Limits) -> list[Group]:
+    """The groups that compute the pending nodes `order` (producers first), in an order that can be run.
 
-
-def plan(targets: list[Node], limits: Limits) -> list[Group]:
-    """The groups that compute `targets`, in an order that can be run."""
-    order = topological(targets)
-    wanted, later = {id(target) for target in targets}, read_later(order)
-    stored = choose_stored(order, wanted, later, limits)
-    return place(order, stored, wanted | later, limits)
+    `flags` says of each node who wants it: see `Graph` in plans.py.
+    """
+    wanted = {id(node) for node, flag in zip(order, flags, strict=True) if flag & TARGET}
+    live = {id(node) for node, flag in zip(order, flags, strict=True) if flag & LIVE}
+    later = {id(node) for node, flag in zip(order, flags, strict=True) if flag & LATER}
+    stored = choose_stored(order, wanted | live, later, limits)
+    return place(order, stored, wanted | live | later, limits)
 
 
 def choose_stored(order: list[Node], wanted: set[int], later: set[int], limits: Limits) -> set[int]:
@@ -75,7 +63,7 @@ def choose_stored(order: list[Node], wanted: set[int], later: set[int], limits: 
         for argument in pending_arguments(node):
             uses[id(argument.node)] = uses.get(id(argument.node), 0) + 1
     for node in order:
-        if not node.op.inlines or id(node) in wanted or node.is_live():
+        if not node.op.inlines or id(node) in wanted:
             stored.add(id(node))
         stored.update(id(argument.node) for argument in node.op.stored_arguments(node))
     weight: dict[int, int] = {}
@@ -111,26 +99,6 @@ def choose_stored(order: list[Node], wanted: set[int], later: set[int], limits: 
     return stored
 
 
-def read_later(order: list[Node]) -> set[int]:
-    """The ids of the nodes that something outside this plan holds: pending work, or values saved for a derivative.
-
-    Whoever holds them will want them, and by then a longer chain would have to be expanded: in a training loop that reads
-    the loss after the optimizer's step, one that grows with every step.
-    """
-    inside: dict[int, int] = {}
-    operands: set[int] = set()
-    for node in order:
-        for argument in node.args:
-            if isinstance(argument, Operand) and id(argument) not in operands:
-                operands.add(id(argument))
-                inside[id(argument.node)] = inside.get(id(argument.node), 0) + 1
-    return {id(node) for node in order if sys.getrefcount(node) > OWN_REFERENCES + inside.get(id(node), 0)}
-
-
-# What sys.getrefcount says in that last line of an object that only `order` holds; it differs between Pythons.
-(OWN_REFERENCES,) = {sys.getrefcount(item) for item in [object()]}
-
-
 def add_argument(source: Node, stored: set[int], weight: dict, reads: dict, leaves: dict, limits: Limits) -> int:
     """Count one argument of an expansion into `leaves`; the ops it adds are returned."""
     if source.buffer is not None or id(source) in stored:
@@ -160,7 +128,7 @@ def dependencies(node: Node, stored: set[int]) -> list[tuple[Node, bool]]:
 
 
 def place(order: list[Node], stored: set[int], wanted: set[int], limits: Limits) -> list[Group]:
-    """Give every stored node a group: its own, or an earlier one of the same size that can compute it on the side."""
+    """Give every stored node a group: its own, or another one of the same size that can compute it on the side."""
     groups: list[Group] = []
     group_of: dict[int, Group] = {}
     outside: set[int] = set()  # members that another group reads
@@ -179,22 +147,49 @@ def place(order: list[Node], stored: set[int], wanted: set[int], limits: Limits)
         else:
             group.members.append(node)
         group_of[id(node)] = group
+        before = 0
         for source, _ in needed:
-            if group_of[id(source)] is not group or group.core is node:
+            other = group_of[id(source)]
+            if other is not group:
+                before |= other.before | 1 << other.position
+            if other is not group or group.core is node:
                 outside.add(id(source))
+        if before & ~group.before:
+            group.before |= before
+            for other in groups:  # whoever waits for this group now waits for these, too
+                if other.before >> group.position & 1:
+                    other.before |= before
     for group in groups:
-        group.outputs = [node for node in group.members if id(node) in wanted or id(node) in outside or node.is_live()]
-    return groups
+        group.outputs = [node for node in group.members if id(node) in wanted or id(node) in outside]
+    return runnable(groups)
+
+
+def runnable(groups: list[Group]) -> list[Group]:
+    """The groups in the order in which they were begun, but each after those that it has to wait for."""
+    ordered: list[Group] = []
+    done = 0
+    for group in groups:
+        waiting = (
+            [other for other in groups if (group.before & ~done) >> other.position & 1] if group.before & ~done else []
+        )
+        # Who waits for a group waits for all that it waits for, and for one more.
+        for other in (*sorted(waiting, key=lambda other: other.before.bit_count()), group):
+            if not done >> other.position & 1:
+                done |= 1 << other.position
+                ordered.append(other)
+    return ordered
 
 
 def find_group(node: Node, needed: list, groups: list[Group], group_of: dict, limits: Limits) -> Group | None:
-    """The group that `node` can join: after all it reads, or the very one it reads at the same index."""
-    last = max((group_of[id(source)].position for source, _ in needed), default=-1)
-    for position in range(max(last, 0, len(groups) - 64), len(groups)):
-        group = groups[position]
+    """The group that `node` can join: one it reads at the same index, or one that nothing it reads has to wait for."""
+    sources = {group_of[id(source)].position: group_of[id(source)] for source, _ in needed}
+    recent = (group for group in groups[-64:] if group.position not in sources)
+    for group in (*sources.values(), *recent):
         if group.size != node.size or not group.accepts_members() or len(group.members) >= MAX_OUTPUTS:
             continue
-        if position == last and not all(same for source, same in needed if group_of[id(source)] is group):
+        if any(other.before >> group.position & 1 for other in sources.values()):
+            continue
+        if not all(same for source, same in needed if group_of[id(source)] is group):
             continue
         if estimate_bindings(group, node, group_of, limits) <= limits.max_storage_buffers:
             return group

@@ -7,6 +7,7 @@ value now. Writing through a tensor gives its storage another node, so whoever r
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from contextvars import ContextVar
 from typing import Any
@@ -16,6 +17,9 @@ from .shapes import contiguous_strides, is_contiguous, numel
 
 # True where a write may not change the memory it writes to, because old values are kept for backward.
 keep_old_values: ContextVar[bool] = ContextVar("webtorch_keep_old_values", default=False)
+
+
+_number = itertools.count().__next__
 
 
 class Operand:
@@ -58,6 +62,7 @@ class Node:
         "buffer",
         "device",
         "dtype",
+        "number",
         "op",
         "shape",
         "size",
@@ -76,6 +81,7 @@ class Node:
         self.buffer: Any = None
         self.storage: weakref.ref[Storage] | None = None
         self.where: str | None = None
+        self.number = _number()  # the order of recording: arguments come before what reads them
 
     @property
     def nbytes(self) -> int:

@@ -21,8 +21,8 @@ _pipelines_device: Any = None  # the device they were made on
 MAX_PIPELINES = 4096
 
 
-def run(group: Group, device, limits: Limits) -> None:
-    """Compute the outputs of `group`; everything it reads has a buffer by now."""
+def prepare(group: Group, device, limits: Limits) -> tuple[Kernel, Any, str]:
+    """The kernel of `group`, its pipeline and its source; everything it reads has a buffer by now."""
     global _pipelines_device
     if device is not _pipelines_device:  # the first device, or a new one after a loss
         _pipelines.clear()
@@ -48,7 +48,11 @@ def run(group: Group, device, limits: Limits) -> None:
             _pipelines.popitem(last=False)
     else:
         _pipelines.move_to_end(key)
-    pipeline, source = known
+    return kernel, *known
+
+
+def run(group: Group, kernel: Kernel, pipeline: Any, source: str, device, limits: Limits) -> None:
+    """Compute the outputs of `group` by its kernel."""
     buffers = []
     for node in kernel.outputs:
         if kernel.target is not None:
@@ -67,7 +71,7 @@ def run(group: Group, device, limits: Limits) -> None:
     for node, buffer in zip(kernel.outputs, buffers, strict=True):
         node.settle(buffer)
     if engine.observers or engine.DEBUG:
-        report(group, kernel, source, device, start)
+        report(describe(group, kernel, source), group.members, device, start)
     kernel.blocks.clear()  # they refer to each other, and such a cycle would hold the memory until the next collection
     for node, array in zip(check, expected, strict=True):
         compare(node, array, device, source)
@@ -127,17 +131,23 @@ def take_over(old: Node, new: Node, device):
 
 def windows(node: Node, buffer, limits: Limits) -> list[tuple]:
     """A buffer as bindings: one, or several when it is larger than one binding may be."""
+    return [(buffer, offset, size) for offset, size in spans(node, limits)]
+
+
+def spans(node: Node, limits: Limits) -> tuple[tuple[int, int], ...]:
+    """The parts of a node's buffer that its bindings cover: (offset, size) in bytes."""
     # Whole groups of four elements are bound: the last group of an elementwise kernel may be incomplete.
     size, most = -(-node.nbytes // 32) * 32, limits.max_binding_size
     count = limits.windows(node.nbytes)
-    return [(buffer, n * most, min(most, size - n * most)) for n in range(count)]
+    return tuple((n * most, min(most, size - n * most)) for n in range(count))
 
 
 # ---- seeing what happens --------------------------------------------------------------------------------------------
 
 
-def report(group: Group, kernel: Kernel, source: str, device, start: float) -> None:
-    record = {
+def describe(group: Group, kernel: Kernel, source: str) -> dict[str, Any]:
+    """What observers are told of a kernel, as far as it is the same every time."""
+    return {
         "name": "+".join(node.op.name for node in group.members),
         "shader": kernel.shader,
         "shape": tuple(kernel.outputs[0].shape),
@@ -145,10 +155,14 @@ def report(group: Group, kernel: Kernel, source: str, device, start: float) -> N
         "workgroups": kernel.workgroups,
         "workgroup_size": kernel.workgroup_size,
         "inputs": [(tuple(node.shape), node.dtype.name) for node in kernel.inputs],
-        "nodes": group.members,
         "bytes": sum(node.nbytes for node in (*kernel.inputs, *kernel.outputs)),
         "wgsl": source,
     }
+
+
+def report(description: dict[str, Any], members: list[Node], device, start: float) -> None:
+    """Tell those who watch of a kernel that was just handed to the device."""
+    record = {**description, "nodes": members}
     if engine.DEBUG:
         device.sync()
         record["time"] = engine.elapsed(start)
@@ -158,10 +172,10 @@ def report(group: Group, kernel: Kernel, source: str, device, start: float) -> N
             file=sys.stderr,
         )
         if engine.DEBUG >= 3:
-            for node in group.members:
+            for node in members:
                 print(f"    {node.op.name} from {node.where}", file=sys.stderr)
         if engine.DEBUG >= 2:
-            print(source, file=sys.stderr)
+            print(record["wgsl"], file=sys.stderr)
     for observer in engine.observers:
         observer(record)
 

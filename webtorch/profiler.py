@@ -212,7 +212,7 @@ def family(base: type) -> list[type]:
 
 def places(ops: bool) -> Iterator[tuple[Any, str, Callable]]:
     """Everything that is timed while somebody listens: whose, which, and the timed version."""
-    from . import fuse, kernels
+    from . import fuse, kernels, plans
     from .autograd.graph import Node
     from .ops import Op
     from .ops.inplace import InPlace
@@ -221,6 +221,7 @@ def places(ops: bool) -> Iterator[tuple[Any, str, Callable]]:
     yield fuse, "plan", timed(fuse.plan, "webtorch::plan")
     yield kernels, "render", timed(kernels.render, "webtorch::render")
     yield kernels, "run", timed(kernels.run, "webtorch::launch")
+    yield plans, "launch", timed(plans.launch, "webtorch::launch")
     device = current_device()
     if device is not None:
         yield from device_places(device)

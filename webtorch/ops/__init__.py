@@ -97,6 +97,10 @@ class Op:
     def __call__(self, *args: Any, **given: Any) -> Any:
         raise NotImplementedError(self.name)
 
+    def structure(self, node: graph.Node) -> tuple:
+        """What of the attributes the code of a kernel depends on, as a key: graphs that differ in nothing else share one."""
+        return tuple(node.attributes.items())
+
     # What a kind must say, for eager evaluation and for code generation.
 
     def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:

@@ -217,6 +217,9 @@ class Elementwise(Op):
 
     # ---- code -------------------------------------------------------------------------------------------------------
 
+    def structure(self, node: graph.Node) -> tuple:
+        return ()  # all attributes are numbers, which kernels read from their parameters
+
     def expression(self, compute: DType) -> str | None:
         kind = "float" if compute.is_floating_point else "bool" if compute is dtypes.bool_ else "int"
         return self.wgsl.get(kind)
@@ -230,10 +233,10 @@ class Elementwise(Op):
         template = self.expression(compute)
         values = [block.operand(argument, index) for argument in node.args]
         names = {letter: f"{{{position}}}" for position, letter in enumerate(INPUT_NAMES[: len(values)])}
-        for name, value in node.attributes.items():
+        for name in node.attributes:
             if f"{{{name}}}" in template:
                 names[name] = f"{{{len(values)}}}"
-                values.append(block.scalar(value, scalar_kind(name, compute)))
+                values.append(block.attribute(node, name, scalar_kind(name, compute)))
         if "{i}" in template:
             names["i"] = f"{{{len(values)}}}"
             values.append(index)
@@ -373,15 +376,17 @@ class Fill(Op):
     def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
         return np.broadcast_to(self.numpy(node), (node.size,)).reshape(node.shape)
 
+    def structure(self, node: graph.Node) -> tuple:
+        return ()  # all attributes are numbers, which kernels read from their parameters
+
     def emit(self, block, node: graph.Node, index: int) -> int:
         values: list[int] = []
         names: dict[str, str] = {}
-        for name, value in node.attributes.items():
+        for name in node.attributes:
             if f"{{{name}}}" in self.wgsl:
                 names[name] = f"{{{len(values)}}}"
-                values.append(
-                    block.scalar(value, dtypes.bool_ if node.dtype is dtypes.bool_ else scalar_kind(name, node.dtype))
-                )
+                kind = dtypes.bool_ if node.dtype is dtypes.bool_ else scalar_kind(name, node.dtype)
+                values.append(block.attribute(node, name, kind))
         if "{i}" in self.wgsl:
             names["i"] = f"{{{len(values)}}}"
             values.append(index)

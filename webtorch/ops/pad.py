@@ -77,6 +77,9 @@ class Pad(Op):
             known = block.memo[key] = len(block.code) - 1
         return known
 
+    def structure(self, node: graph.Node) -> tuple:
+        return node.attributes["low"], node.attributes["steps"]
+
     def needs(self, block, node: graph.Node, index: int) -> list:
         operand = node.args[0]
         return [(operand.node, block.at(operand, self.source_index(block, node, index)))]
@@ -85,7 +88,7 @@ class Pad(Op):
         operand = node.args[0]
         where = self.source_index(block, node, index)
         value = block.operand(operand, where)
-        other = block.scalar(node.attributes["value"], node.dtype)
+        other = block.attribute(node, "value", node.dtype)
         return block.apply("select({1}, {0}, {2}_in)", node.dtype, value, other, where)
 
 
