@@ -93,7 +93,7 @@ def test_devices_are_values():
         (("mps",), "use 'webgpu'"),
         (("gpu",), "use 'webgpu'"),
         (("CUDA",), "use 'webgpu'"),
-        (("nothing",), "the devices are 'cpu', 'webgpu'"),
+        (("nothing",), "the devices are 'cpu', 'meta', 'webgpu'"),
         (("",), "the devices are"),
         (("webgpu:",), "'type:number'"),
         (("webgpu:x",), "'type:number'"),

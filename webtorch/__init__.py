@@ -82,6 +82,7 @@ from .ops.inplace import INPLACE as _INPLACE
 from .printing import get_printoptions, printoptions, set_printoptions
 from .random import *  # noqa: F403
 from .reductions import *  # noqa: F403
+from .shape_evaluation import eval_shape
 from .shapes import broadcast_shapes
 from .sorting import *  # noqa: F403
 from .tensor import Size, Tensor

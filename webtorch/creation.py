@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import batching, dtypes, engine, grad_mode, graph
+from . import batching, dtypes, elsewhere, engine, grad_mode, graph
 from .devices import device as Device
 from .devices import get_default_device
 from .dtypes import dtype as DType
@@ -41,6 +41,8 @@ def leaf(array: np.ndarray, device: Device, shape: tuple[int, ...] | None = None
     flat = array.reshape(-1)
     if device.type == "cpu":
         return from_node(graph.data(flat, shape, dtype, device))
+    if device.type != "webgpu":
+        return from_node(graph.data(elsewhere.upload(flat, device), shape, dtype, device))
     if not flat.size:
         return from_node(graph.data(engine.None_BUFFER, shape, dtype, device))
     from . import codegen
@@ -461,7 +463,7 @@ def arange(
 def ramp_tensor(count: int, start: Any, step: Any, dtype: DType, device: Device) -> Tensor:
     if dtype is dtypes.bool_:
         raise DTypeError("arange(dtype=webtorch.bool): not defined for bool; compare an integer range with something")
-    if dtype.is_floating_point and device.type != "cpu" and count > 1 << 24 and dtype is not dtypes.float64:
+    if dtype.is_floating_point and device.type == "webgpu" and count > 1 << 24 and dtype is not dtypes.float64:
         # The index itself would be rounded in float32: make the ramp on the host.
         array = ramp_array(graph.Node(ramp, (), {"start": start, "step": step}, (count,), dtype, device))
         return leaf(array, device)
@@ -547,7 +549,7 @@ def convert(x: Tensor, device: Device, dtype: DType, copy: bool) -> Tensor:
         elif device.type == "cpu":
             value = moved(value, device)  # converted where every dtype exists
         if value.dtype is not dtype:
-            if value.device.type != "cpu":
+            if value.device.type == "webgpu":
                 from . import codegen
                 from .backends import wgpu as backend
 
@@ -567,6 +569,8 @@ def moved(x: Tensor, device: Device) -> Tensor:
     """The same values in another device's memory."""
     if x.device == device:
         return x
+    if device.type == "meta" or (elsewhere.shapes_only and elsewhere.lacks_data(x)):
+        return from_node(graph.data(elsewhere.NO_DATA, x._shape, x.dtype, device))
     return leaf(np.ascontiguousarray(x._array()).reshape(x._shape), device, x._shape)
 
 

@@ -50,9 +50,10 @@ def wgsl(*tensors: Tensor) -> str:
     pending: list[Node] = []
     for tensor in tensors:
         node = tensor._storage.node
-        if node.device.type == "cpu":
+        if node.device.type != "webgpu":
+            how = "computed by numpy" if node.device.type == "cpu" else "computed there"
             notes.append(
-                f"// {describe(node)} on cpu: computed by numpy when it was asked for. "
+                f"// {describe(node)} on {node.device}: {how} when it was asked for. "
                 'Kernels are made for tensors with device="webgpu".'
             )
         elif node.buffer is not None:

@@ -1,6 +1,7 @@
 """Devices: what they are called, which one tensors are made on, and getting one ready.
 
-There are two: ``cpu`` (numpy) and ``webgpu`` (a GPU through WebGPU). Nothing here touches a GPU before it is asked to.
+There are ``cpu`` (numpy), ``webgpu`` (a GPU through WebGPU), ``meta`` (tensors that have a shape and a dtype but no
+values), and those that users register. Nothing here touches a GPU before it is asked to.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ __all__ = [
     "sync_device_async",
 ]
 
-DEVICE_TYPES: set[str] = {"cpu", "webgpu"}
+DEVICE_TYPES: set[str] = {"cpu", "meta", "webgpu"}
 """The types that ``device`` accepts; the extension API adds to them."""
 
 OTHER_GPU_NAMES = {"cuda", "mps", "gpu", "xpu", "hip", "vulkan", "metal", "opengl", "xla"}
@@ -83,7 +84,7 @@ class device:  # named as in PyTorch
                 + ("; choose among adapters with the environment variable WEBTORCH_ADAPTER" * (name == "webgpu"))
             )
         object.__setattr__(self, "type", name)
-        object.__setattr__(self, "index", None if name == "cpu" else index or 0)
+        object.__setattr__(self, "index", None if name in ("cpu", "meta") else index or 0)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a device cannot be changed (setting {name!r}); make another one")
@@ -290,8 +291,14 @@ def sync_device(name: str | device | None = None) -> None:
 
     >>> sync_device("cpu")
     """
-    if name is not None and device(name).type == "cpu":
+    wanted = None if name is None else device(name).type
+    if wanted in ("cpu", "meta"):
         return
+    elsewhere = sys.modules.get("webtorch.elsewhere")
+    if elsewhere is not None and wanted != "webgpu":
+        elsewhere.synchronize(wanted)
+        if wanted is not None:
+            return
     realize_pending()
     backend = sys.modules.get("webtorch.backends.wgpu.device")
     current = backend.current_device() if backend is not None else None

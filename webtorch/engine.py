@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import elsewhere
 from .errors import OutOfMemoryError, ShaderCompileError, ShapeError  # noqa: F401 (re-exported for those who catch here)
 from .interrupts import held_back
 
@@ -43,12 +44,19 @@ CHECK = os.environ.get("WEBTORCH_CHECK", "0") not in ("", "0")
 def recorded(node: Node) -> None:
     """Called by `graph.record` for every new node."""
     if node.device.type == "cpu":
+        if elsewhere.shapes_only and elsewhere.without_data(node):
+            return
         if node.nbytes > sys.maxsize:
             raise too_large(node)
         try:
             node.settle(evaluate(node))
         except MemoryError:
             raise too_large(node) from None
+        return
+    if node.device.type != "webgpu":
+        elsewhere.compute(node)
+        return
+    if elsewhere.shapes_only and elsewhere.without_data(node):
         return
     if node.size == 0:
         node.settle(None_BUFFER)
@@ -209,6 +217,8 @@ def add_check(node: Node, verdict: Callable[[Any], BaseException | None]) -> Non
 
 def read(node: Node) -> np.ndarray:
     """The flat numpy array of a node's value; on a GPU this computes, submits, waits and copies."""
+    if node.buffer is elsewhere.NO_DATA or node.device.type not in ("cpu", "webgpu"):
+        return elsewhere.download(node)
     if node.device.type == "cpu":
         return node.buffer
     if node.size == 0:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import batching, creation, dtypes, engine, grad_mode
+from . import batching, creation, dtypes, elsewhere, engine, grad_mode
 from .autograd import inplace
 from .errors import DeviceError, DTypeError, IndexShapeError, ShapeError, coded_error
 from .ops import common_device
@@ -50,7 +50,9 @@ def checked(index: Tensor, size: int, dim: int, call: str, wrap: bool = True) ->
         )
     index = index.detach()
     low = -size if wrap else 0
-    if index.device.type == "cpu":
+    if index.device.type == "meta":
+        return index
+    if index.device.type != "webgpu":
         levels = batching.levels_of(index)
         array = (batching.exposed(index, levels) if levels else index)._array()
         if array.size:
@@ -333,7 +335,7 @@ def fitted(value: Tensor, target: Tensor, call: str) -> Tensor:
 
 
 def same_device(x: Tensor, index: Tensor, call: str) -> None:
-    if index.device != x.device:
+    if index.device != x.device and not elsewhere.shapes_alone(x.device, index.device):
         raise DeviceError(
             f"{call}: expected all tensors to be on the same device, but found {x.device} and {index.device}"
         )
@@ -348,7 +350,7 @@ def positions_of(
         if other == dim:
             indices.append(checked(index, size, dim, call, wrap=False))
         else:
-            kind = dtypes.int64 if index.device.type == "cpu" else dtypes.int32
+            kind = dtypes.int64 if index.device.type != "webgpu" else dtypes.int32
             ramp = creation.ramp_tensor(index._shape[other], 0, 1, kind, index.device)
             indices.append(ramp.reshape((1,) * other + (-1,) + (1,) * (index.ndim - other - 1)).expand(index._shape))
     return indices, tuple(range(index.ndim))

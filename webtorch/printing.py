@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from webtorch import dtypes
 from webtorch.dtypes import dtype, get_default_dtype
 from webtorch.shapes import numel
 
@@ -279,6 +280,8 @@ def tensor_repr(tensor: Any) -> str:
     from webtorch.devices import get_default_device
     from webtorch.tensor import view_of
 
+    if tensor.device.type == "meta":
+        return format_meta(tensor)
     found = edge_view(tensor._shape, tensor._strides)
     if found is None:
         array = tensor._array()
@@ -295,3 +298,16 @@ def tensor_repr(tensor: Any) -> str:
         shape=tensor._shape,
         is_parameter=getattr(tensor, "_is_parameter", False),
     )
+
+
+def format_meta(tensor: Any) -> str:
+    """The repr of a tensor that has no values: `tensor(..., device='meta', size=(2, 3))`, as in PyTorch."""
+    suffixes = ["...", "device='meta'", f"size={tuple(tensor._shape)}"]
+    if tensor.dtype is not dtypes.get_default_dtype():
+        suffixes.append(f"dtype={tensor.dtype!r}")
+    if tensor.grad_fn is not None:
+        suffixes.append(f"grad_fn=<{tensor.grad_fn.name()}>")
+    elif tensor._leaf_requires_grad:
+        suffixes.append("requires_grad=True")
+    text = f"tensor({', '.join(suffixes)})"
+    return f"Parameter containing:\n{text}" if getattr(tensor, "_is_parameter", False) else text

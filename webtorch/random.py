@@ -247,7 +247,7 @@ def standard_normal(shape: tuple[int, ...], device: Device, generator: Generator
     if batching.frames.get():
         return batching.drawn(shape, lambda whole: standard_normal(whole, device, generator))
     bits = draw(bits_row, shape, dtypes.int32, device, generator)
-    if device.type == "cpu":
+    if device.type != "webgpu":
         return normal_row.of(bits, [])
     segment = segment_row(bits)
     return normal_row.of(bits, [take(column, [segment], (0,)) for column in normal_tables(device)])

@@ -224,7 +224,9 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         if weights is None:
             kind, values = dtypes.int64, creation.ones(input._shape, dtype=dtypes.int64, device=input.device)
         else:
-            wide = dtypes.float32 if weights.dtype is dtypes.float32 or input.device.type != "cpu" else dtypes.float64
+            wide = (
+                dtypes.float32 if weights.dtype is dtypes.float32 or input.device.type == "webgpu" else dtypes.float64
+            )
             kind, values = wide, weights.detach().to(wide)
         zeros = creation.zeros((size,), dtype=kind, device=input.device)
         return zeros.scatter_add(0, input.to(dtypes.int64), values) if input.numel() else zeros

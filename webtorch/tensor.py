@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import dtypes, engine, grad_mode, graph
+from . import dtypes, elsewhere, engine, grad_mode, graph
 from .dtypes import dtype as DType
 from .errors import DeviceError, DTypeError, ShapeError, coded_error
 from .shapes import contiguous_strides, is_contiguous, normalize_dim, numel
@@ -225,6 +225,10 @@ class Tensor:
         return self.device.type == "cpu"
 
     @property
+    def is_meta(self) -> bool:
+        return self.device.type == "meta"
+
+    @property
     def is_webgpu(self) -> bool:
         return self.device.type == "webgpu"
 
@@ -400,6 +404,8 @@ class Tensor:
         """
         storage = self._storage
         node = storage.node
+        if elsewhere.shapes_only and elsewhere.written(self, value):
+            return
         if self._batch or value._batch:
             from .batching import exposed_for_write
 

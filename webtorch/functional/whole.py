@@ -44,7 +44,7 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     if not input.dtype.is_floating_point:
         if not rtol and not atol:
             return input == other
-        wide = dtypes.float64 if input.device.type == "cpu" else dtypes.float32
+        wide = dtypes.float64 if input.device.type != "webgpu" else dtypes.float32
         input, other = input.to(wide), other.to(wide)
     close = (input == other) | (
         ((input - other).abs() <= atol + rtol * other.abs()) & other.isfinite() & input.isfinite()

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .. import batching, dtypes, graph, tangents
+from .. import batching, dtypes, elsewhere, graph, tangents
 from ..dtypes import dtype as DType
 from ..errors import DeviceError, DTypeError
 from ..grad_mode import current
@@ -183,6 +183,8 @@ def common_device(inputs: list, call: str):
             if device is None:
                 device = value.device
             elif device != value.device:
+                if elsewhere.shapes_alone(device, value.device):
+                    return elsewhere.META
                 raise DeviceError(
                     f"{call}({describe(*inputs)}): expected all tensors to be on the same device, but found at least two, "
                     f"{device} and {value.device}; move one with .to('{device.type}')"

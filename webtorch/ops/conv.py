@@ -118,13 +118,13 @@ def correlate(
     )  # dimensions of positions and of size
     w = w.reshape((groups, outputs, inputs, *size))
     if not joined:
-        if device.type == "cpu":
+        if device.type != "webgpu":
             w = w.contiguous()  # numpy would copy it once per image
         view = view.permute((0, 1, 2, *within, *over))
         w = w.expand((images, *w._shape))
         result = contract(w, view, (2, 1, 1 + count, count))  # (n, groups, o, *positions)
         return result.reshape((images, groups * outputs, *positions))
-    parts = 1 if device.type == "cpu" else share_out(inputs, numel(size))
+    parts = 1 if device.type != "webgpu" else share_out(inputs, numel(size))
     view = view.reshape((images, groups, parts, inputs // parts, *positions, *size))
     view = view.permute(
         (2, 1, 3, *(d + 1 for d in within), 0, *(d + 1 for d in over))

@@ -173,7 +173,7 @@ class Elementwise(Op):
             shape = inputs[0]._shape
         else:
             shape = broadcast_shapes(*(value._shape for value in inputs if isinstance(value, Tensor)), call=call)
-        if device.type != "cpu":
+        if device.type == "webgpu":
             check_supported(self, compute, call)
         args: list[Any] = []
         levels: batching.Levels = ()
@@ -367,7 +367,7 @@ class Fill(Op):
         self.wgsl = wgsl
 
     def __call__(self, shape: tuple[int, ...], dtype: DType, device, **attributes: Any) -> Tensor:
-        if device.type != "cpu":
+        if device.type == "webgpu":
             from ..backends import wgpu as backend
 
             codegen.check_features(dtype, engine.limits_of(backend.get_device()), self.name.strip("_"))

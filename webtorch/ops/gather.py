@@ -93,7 +93,7 @@ def exposed_indices(indices: list[Tensor], among: batching.Levels, addressed: ba
     """Index tensors with their hidden dimensions in front, after one index for each level that the source has, too."""
     from ..creation import ramp_tensor
 
-    kind = dtypes.int64 if indices[0].device.type == "cpu" else dtypes.int32
+    kind = dtypes.int64 if indices[0].device.type != "webgpu" else dtypes.int32
     shape = (*batching.sizes_of(among), *indices[0]._shape)
     own = []
     for level, size in addressed:
@@ -226,7 +226,7 @@ class Put(Write):
         old, value = old.detach().contiguous(), value.detach()
         if not numel(value._shape):
             return old.clone()
-        if old.device.type == "cpu":
+        if old.device.type != "webgpu":
             return self.recorded(old, value, indices, dims, accumulate)
         narrow = accumulate and old.dtype not in ADDED
         if narrow:

@@ -21,7 +21,7 @@ class Join(Op):
         if levels:
             physical = self([batching.exposed(tensor, levels) for tensor in tensors], dim + len(levels))
             result = batching.hidden(physical, levels)
-        elif first.device.type == "cpu":
+        elif first.device.type != "webgpu":
             args = tuple(tensor._operand() for tensor in tensors)
             result = from_node(graph.record(self, args, {"dim": dim}, shape, first.dtype, first.device))
         else:

@@ -44,7 +44,7 @@ def ramp(count: int, device: Any, inner: int) -> Tensor:
     """0, 1, ... along a dimension with `inner` dimensions after it."""
     from ..creation import ramp_tensor
 
-    kind = dtypes.int64 if device.type == "cpu" else dtypes.int32
+    kind = dtypes.int64 if device.type != "webgpu" else dtypes.int32
     return ramp_tensor(count, 0, 1, kind, device).reshape((-1,) + (1,) * inner)
 
 

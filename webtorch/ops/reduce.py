@@ -128,7 +128,7 @@ class Reduce(Op):
         """The node of the reduction; on a GPU long ones are split in stages, each of short loops on many invocations."""
         device = operand.node.device
         extent, outputs = numel(operand.shape[kept:]), numel(shape)
-        if device.type == "cpu":
+        if device.type != "webgpu":
             return graph.record(self, (operand,), {"kept": kept, "chunks": None}, shape, dtype, device)
         from ..backends import wgpu as backend
 

@@ -53,7 +53,7 @@ class Softmax(Op):
         levels = batching.levels_of(x) if x._batch else ()
         operand = batching.operand(x, levels) if levels else x._operand()
         operand = cast_operand(operand, dtypes.float32 if x.dtype is dtypes.float16 else x.dtype)
-        if device.type != "cpu":
+        if device.type == "webgpu":
             from ..backends import wgpu as backend
 
             limits = engine.limits_of(backend.get_device())

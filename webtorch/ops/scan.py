@@ -65,8 +65,8 @@ class Scan(Op):
             if x._batch:
                 return batching.lifted(self.values, x)
             device = x.device
-            if device.type == "cpu" or x._shape[-1] <= MAX_SCAN or not x.numel():
-                if device.type != "cpu":
+            if device.type != "webgpu" or x._shape[-1] <= MAX_SCAN or not x.numel():
+                if device.type == "webgpu":
                     from ..backends import wgpu as backend
 
                     codegen.check_features(x.dtype, engine.limits_of(backend.get_device()), self.name)

@@ -50,19 +50,20 @@ def branches(tree: Any) -> tuple[type | None, Any, list]:
     return None, None, []
 
 
-def tree_flatten(tree: Any) -> tuple[list, TreeSpec]:
-    """The leaves of a tree, from left to right, and its structure. What is no tuple, list or dict is a leaf, None too.
+def tree_flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list, TreeSpec]:
+    """The leaves of a tree, from left to right, and its structure. What is no tuple, list or dict is a leaf, None too; so
+    is what `is_leaf` says.
 
     >>> tree_flatten({"a": 1, "b": (2, [3])})
     ([1, 2, 3], dict(*, tuple(*, list(*))))
     """
     kind, context, held = branches(tree)
-    if kind is None:
+    if kind is None or (is_leaf is not None and is_leaf(tree)):
         return [tree], TreeSpec(None, None, [])
     leaves: list = []
     children = []
     for branch in held:
-        found, spec = tree_flatten(branch)
+        found, spec = tree_flatten(branch, is_leaf)
         leaves += found
         children.append(spec)
     return leaves, TreeSpec(kind, context, children)
