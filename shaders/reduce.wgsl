@@ -2,7 +2,7 @@
 //
 // Supplied by codegen: T, WORKGROUP, outputs(): rows times chunks, extent(): elements of a row, chunk(): elements of a
 // chunk, chunks(): chunks of a row, identity(), combine(x, y), load(row, k): any fused producer, store(i, folded): any
-// fused consumer. Where QUADS is true, quad(row, k) gives the elements k ... k + 3 of a row at once.
+// fused consumer. Where QUADS is true, quad(row, k) gives the elements k ... k + 3 of a row at once, as a Four.
 
 // Folding in blocks keeps the rounding error of a float sum near that of pairwise summation.
 const BLOCK = 128u;
@@ -25,10 +25,10 @@ fn main(
     let stop = min(k + BLOCK, end);
     var part = identity();
     if (QUADS) {
-      var lanes = vec4<T>(part, part, part, part);
+      var lanes = Four(part, part, part, part);
       while (k < stop) {
         let next = quad(row, k);
-        lanes = vec4<T>(combine(lanes.x, next.x), combine(lanes.y, next.y), combine(lanes.z, next.z), combine(lanes.w, next.w));
+        lanes = Four(combine(lanes.x, next.x), combine(lanes.y, next.y), combine(lanes.z, next.z), combine(lanes.w, next.w));
         k += 4u;
       }
       part = combine(combine(lanes.x, lanes.y), combine(lanes.z, lanes.w));

@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 import pytest
-from sampling import agree, need, outcomes, sample
+from sampling import agree, outcomes, sample
 from test_ops import ELEMENTWISE, EXPONENTS, SCALARS, arity, call, gpu_declines
 
 import webtorch
@@ -317,16 +317,10 @@ def program_gradients(name: str, device: str, dtype) -> list:
     return [*results, *first, *(value for value in second if value is not None)]
 
 
-# Programs that use 64-bit integers: as indices, or in the arithmetic itself.
-INDEXED = ("index", "gather", "scatter", "mask", "take", "max", "min", "expand")
-
-
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_derivatives_of_other_kinds_on_webgpu(name):
     wanted = program_gradients(name, "cpu", webtorch.float64)
-    if any(word in name for word in INDEXED):
-        need("int64")
     got = outcomes(
         dict(
             enumerate(

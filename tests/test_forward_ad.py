@@ -335,19 +335,8 @@ def test_tangents_on_webgpu(name):
     try:
         found = tangent_of(function, (t(M).webgpu(), t(V).webgpu()))
         assert near(found, expected, 1e-3)
-    except W.DTypeError as error:
-        skip_without_int64(error)
     finally:
         W.set_default_device(before)
-
-
-def skip_without_int64(error):
-    """Leave a test that needs 64-bit integers on an adapter that has none."""
-    from sampling import missing_on_gpu
-
-    if "shader-int64" not in str(error) or not missing_on_gpu("int64"):
-        raise error
-    pytest.skip("this adapter has no 64-bit integers")
 
 
 @only_webtorch("it looks inside")

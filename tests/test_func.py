@@ -763,9 +763,5 @@ def test_vmap_and_derivatives_on_webgpu(name):
         if result.is_floating_point():
             reverse = func.jacrev(function)(x[0], y[0])
             assert near(func.jacfwd(function)(x[0], y[0]), listed(reverse), 1e-3)
-    except W.DTypeError as error:
-        from test_forward_ad import skip_without_int64
-
-        skip_without_int64(error)
     finally:
         W.set_default_device(before)

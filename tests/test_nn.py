@@ -7,7 +7,6 @@ import nn_cases
 import numpy as np
 import pytest
 from nn_cases import CASES, compute, key_of
-from sampling import need
 
 import webtorch
 from webtorch import nn
@@ -41,8 +40,6 @@ def agree(got, expected):
 
 @pytest.mark.parametrize(("text", "case"), CASES, ids=IDS)
 def test_values_and_gradients_are_pytorchs(text, case, device, goldens):
-    if "return_indices" in text or any(array.dtype == np.int64 for array in nn_cases.drawn(text, case)):
-        need("int64", device)
     got = compute(
         webtorch, text, case, lambda array: webtorch.tensor(array, device=device), lambda module: module.to(device)
     )
@@ -554,7 +551,6 @@ def test_batch_norm_statistics_over_several_steps(device):
 
 
 def test_embedding_limits_norms_and_refuses_wrong_indices(device):
-    need("int64", device)
     layer = nn.Embedding(4, 2, max_norm=1.0).to(device)
     with webtorch.no_grad():
         layer.weight.fill_(3.0)
@@ -568,7 +564,6 @@ def test_embedding_limits_norms_and_refuses_wrong_indices(device):
 
 
 def test_cross_entropy_refuses_wrong_targets(device):
-    need("int64", device)
     x = webtorch.zeros(2, 3, device=device)
     with pytest.raises(IndexError):
         F.cross_entropy(x, webtorch.tensor([0, 3], device=device)).item()

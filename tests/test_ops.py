@@ -182,7 +182,6 @@ def test_float64_arithmetic_exists_on_gpus_that_have_it():
 
 @pytest.mark.gpu
 def test_integers_divided_by_zero_give_zero_on_webgpu():
-    need("int64")
     x, zero = webtorch.tensor([7, -7, 0], device="webgpu"), webtorch.tensor([0, 0, 0], device="webgpu")
     for result in (x // zero, x % zero, webtorch.fmod(x, zero), webtorch.div(x, zero, rounding_mode="trunc")):
         assert result.tolist() == [0, 0, 0]
@@ -260,7 +259,6 @@ def test_elementwise_of_eight_dimensions():
 @pytest.mark.parametrize("name", DTYPES)
 def test_layouts_of_each_dtype(name):
     """How elements are found and stored depends on the dtype, not on the op: two rows stand for all."""
-    need("int64" if name == "bool" else name)  # bools are compared with a number as integers
     need(name)
     for layout in (*LAYOUTS, eight):
         results = []
@@ -486,7 +484,6 @@ def test_reductions_of_awkward_values(key):
     x, y = pair(np.array(rows, np.float32))
     check_pair(lambda v: reduced(key, v, 1), x, y, key)
     check_pair(lambda v: reduced(key, v, 1), x.half(), y.half(), f"{key} of float16")
-    need("int64")
     whole = np.array([[2**62, 2**62, 5], [-(2**63), 1, 2**63 - 1], [2**40, 2**41, 2**42]], np.int64)
     x, y = pair(whole)
     check_pair(lambda v: reduced(key, v, 1), x, y, f"{key} of int64")
@@ -494,7 +491,6 @@ def test_reductions_of_awkward_values(key):
 
 @pytest.mark.gpu
 def test_reductions_with_dtype_and_out():
-    need("int64")
     x, y = pair(np.arange(12).reshape(3, 4).astype(np.int32))
     for target in (webtorch.float32, webtorch.float16, webtorch.int32, webtorch.uint8, webtorch.bool):
         check_pair(lambda v, target=target: webtorch.sum(v, 1, dtype=target), x, y, f"sum as {target}")
@@ -576,7 +572,6 @@ def test_scans_of_each_dtype(key, name):
     x, y = pair(sample(np.random.default_rng(0), (3, 21), DTYPES[name], TABLE[key].domain))
     check_pair(lambda v: TABLE[key](v, 1), x, y, f"{key} of {name}", scale=60.0)
     check_pair(lambda v: TABLE[key](v, 0, dtype=webtorch.int32), x, y, f"{key} of {name} as int32")
-    need("int64")
     out = webtorch.empty(0, dtype=TABLE[key](y, 1).dtype, device="webgpu")
     assert TABLE[key](y, 1, out=out) is out and out.shape == (3, 21)
 
@@ -593,7 +588,6 @@ VIEW_CALLS = {
 
 def test_views_share_memory_and_agree_with_numpy(device):
     """Each public view: every element is found where numpy has it, and a write through the view is seen in the base."""
-    need("int64", device)
     assert sorted(VIEW_CALLS) == sorted(key for key, row in TABLE.items() if isinstance(row, View) and row.public)
     places = np.arange(60, dtype=np.int64).reshape(3, 4, 5)
     for key, calls in VIEW_CALLS.items():
@@ -659,7 +653,6 @@ INDICES = [
 @pytest.mark.parametrize("name", DTYPES)
 def test_taking_and_putting(name, device):
     """Reading at, writing to, and adding to indexed places."""
-    need("int64", device)  # as indices
     need(name, device)
     generator = np.random.default_rng(41)
     array = sample(generator, (3, 4, 5), DTYPES[name])
@@ -698,7 +691,6 @@ def repeats(index: tuple) -> bool:
 @pytest.mark.parametrize("name", ["float32", "float16", "int32", "int64", "uint8", "int8"])
 def test_adding_to_repeated_places(name, device):
     """Every one of several values for one place is added."""
-    need("int64", device)  # as indices
     need(name, device)
     kind = DTYPES[name].numpy
     index = np.random.default_rng(0).integers(0, 5, 300)

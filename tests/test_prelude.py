@@ -305,15 +305,16 @@ def flushes_denormals():
     return bool(evaluate("x0 * 0.5f", [tiny], ("f32",), "f32", ())[0] == 0)
 
 
-def evaluate(expression, arrays, kinds, result, names):
-    """`expression` over x0, x1, ... for every element, on the GPU; `names` are the library functions it calls."""
+def evaluate(expression, arrays, kinds, result, names, pairs=False):
+    """`expression` over x0, x1, ... for every element, on the GPU; `names` are the library functions it calls. With
+    `pairs` 64-bit integers are pairs of words."""
     gpu = device()
-    stored = {"bool": "u32"}
-    source = [prelude.closure(names)]
+    stored = {"bool": "u32", "i64": "WtInt64" if pairs else "i64"}
+    source = [prelude.closure(names, ("WtInt64",) if pairs else (), pairs)]
     for position, kind in enumerate(kinds):
         stored_kind = stored.get(kind, kind)
         source.append(f"@group(0) @binding({position + 1}) var<storage, read> a{position}: array<{stored_kind}>;")
-    out = {"bool": "u32"}.get(result, result)
+    out = stored.get(result, result)
     source.append(f"@group(0) @binding({len(kinds) + 1}) var<storage, read_write> output: array<{out}>;")
     source.append("@compute @workgroup_size(64) fn main(@builtin(workgroup_id) group: vec3<u32>,")
     source.append("    @builtin(local_invocation_index) lane: u32, @builtin(num_workgroups) count: vec3<u32>) {")
@@ -330,7 +331,7 @@ def evaluate(expression, arrays, kinds, result, names):
         array = np.ascontiguousarray(array.astype(np.uint32) if array.dtype == bool else array)
         bindings.append((gpu.upload(array), 0, array.nbytes))
     width = 2 if out.startswith("vec2") else 1
-    dtype = np.dtype(NUMPY["u32" if width == 2 else out])
+    dtype = np.dtype(NUMPY["u32" if width == 2 or result == "bool" else result])
     nbytes = total * width * dtype.itemsize
     target = gpu.allocate(nbytes)
     gpu.dispatch(pipeline, [*bindings, (target, 0, nbytes)], b"\0" * 16, (total + 63) // 64)
@@ -345,10 +346,10 @@ def need(*kinds):
             pytest.skip(f"this adapter has no {feature}")
 
 
-def call(case, arrays):
+def call(case, arrays, pairs=False):
     kinds = case.arguments or (case.kind,)
     expression = f"wt_{case.name}({', '.join(f'x{position}' for position in range(len(kinds)))})"
-    return evaluate(expression, arrays, kinds, case.result or case.kind, (f"wt_{case.name}",))
+    return evaluate(expression, arrays, kinds, case.result or case.kind, (f"wt_{case.name}",), pairs)
 
 
 def reference_values(case, arrays):
@@ -395,11 +396,12 @@ def denormal(values):
     return (np.abs(values) < smallest) & (values != 0) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
 
 
-def check(case):
+def check(case, pairs=False):
     kinds = case.arguments or (case.kind,)
-    need(*kinds, case.result)
+    if not pairs:
+        need(*kinds, case.result)
     arrays = samples(case)
-    got = call(case, arrays)
+    got = call(case, arrays, pairs)
     wanted = reference_values(case, arrays)
     if case.ulps == EXACT or case.kind != "f32":
         worse = mismatches(got, wanted) if case.ulps == EXACT else errors64(got, wanted, case.floor) > case.ulps
@@ -660,6 +662,47 @@ INTEGERS = [case for kind in ("i32", "u32", "i64", "bool") for case in integer_c
 @pytest.mark.parametrize("case", INTEGERS, ids=lambda case: case.name)
 def test_integer(case):
     check(case)
+
+
+def operator_cases():
+    """The functions that stand for WGSL's operators where 64-bit integers are pairs of words."""
+    two, amount = ("i64", "i64"), ("i64", "u32")
+    below_64 = lambda x, amount: (x, amount & 63)  # noqa: E731
+    # fmt: off
+    return [
+        Case("add_i64", np.add, arguments=two),
+        Case("sub_i64", np.subtract, arguments=two),
+        Case("mul_i64", np.multiply, arguments=two),
+        Case("and_i64", np.bitwise_and, arguments=two),
+        Case("or_i64", np.bitwise_or, arguments=two),
+        Case("xor_i64", np.bitwise_xor, arguments=two),
+        Case("not_i64", np.invert),
+        Case("select_i64", lambda no, yes, where: np.where(where, yes, no), arguments=("i64", "i64", "bool")),
+        Case("shift_left_i64", lambda x, n: np.left_shift(x, n.astype(np.int64)), arguments=amount, result="i64", domain=below_64),
+        Case("shift_right_i64", lambda x, n: np.right_shift(x, n.astype(np.int64)), arguments=amount, result="i64", domain=below_64),
+        Case("cast_bool_i64", lambda x: x.astype(np.int64), arguments=("bool",), result="i64"),
+    ]
+    # fmt: on
+
+
+PAIRS = [
+    case for case in [*INTEGERS, *CONVERSIONS] if "i64" in (case.kind, case.result, *case.arguments)
+] + operator_cases()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("case", PAIRS, ids=lambda case: case.name)
+def test_pairs_of_words(case):
+    check(case, pairs=True)
+
+
+def test_every_function_for_pairs_is_tested():
+    """And each of those for native 64-bit integers has its counterpart, but for conversions to and from doubles."""
+    text = shaders_path.read(prelude.PAIRS_FILE)
+    defined = set(re.findall(r"^fn (wt_\w+_i64|wt_cast_i64_\w+)\(", text, re.MULTILINE))
+    assert defined - {f"wt_{case.name}" for case in PAIRS} == {"wt_unsigned_quotient_i64"}
+    native = set(re.findall(r"^fn (wt_\w+_i64|wt_cast_i64_\w+)\(", shaders_path.read("integer.wgsl"), re.MULTILINE))
+    assert native <= defined
 
 
 # ---- random bits ----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import re
 import struct
 from dataclasses import dataclass
 
-from . import dtypes, prelude, shaders_path
+from . import dtypes, pairs, prelude, shaders_path
 from .errors import DTypeError
 from .shapes import coalesce, contiguous_strides, numel
 
@@ -48,8 +48,9 @@ PACK = {
     dtypes.float16: "wt_f16_pack_f32({0})",
 }
 
-# Doubles are passed, and some of their functions computed, by way of 64-bit integers.
-FEATURE = {"i64": ("shader-int64",), "f64": ("shader-f64", "shader-int64")}
+# What an adapter must have to compute in a type: doubles are passed, and some of their functions computed, by way of
+# 64-bit integers. Those themselves are pairs of 32-bit words where the adapter has none: see pairs.py.
+FEATURE = {"f64": ("shader-f64", "shader-int64")}
 _CALL = re.compile(r"\bwt_([a-z0-9_]+?)\(")
 
 
@@ -134,6 +135,11 @@ class Limits:
     features: frozenset
     is_cpu: bool
 
+    @property
+    def pairs(self) -> bool:
+        """Whether 64-bit integers are pairs of words, because the adapter has none."""
+        return "shader-int64" not in self.features
+
     def windows(self, nbytes: int) -> int:
         """How many bindings a buffer of `nbytes` takes."""
         return max(1, -(-nbytes // self.max_binding_size))
@@ -188,6 +194,7 @@ class Kernel:
             self.constants,
             self.workgroup_size,
             self.target is not None,
+            self.limits.pairs,
             tuple((node.dtype, self.limits.windows(node.nbytes)) for node in self.inputs),
             tuple((node.dtype, self.limits.windows(node.nbytes)) for node in self.outputs),
             tuple((block.name, block.roots, tuple(block.code), block.returns) for block in self.blocks),
@@ -394,8 +401,42 @@ def word(number: int) -> str:
     return f"params[{number // 4}].{'xyzw'[number % 4]}"
 
 
-def render_instruction(instruction: tuple, name: str, hoisted: dict) -> str:
-    """One line of WGSL for one instruction."""
+def spelled(limits: Limits, expression: str, types: dict[str, str], kind: str) -> str:
+    """An expression of type `kind` over values of the given types, as this adapter can compute it."""
+    if limits.pairs and (kind == "i64" or "i64" in types.values() or "i64(" in expression):
+        return pairs.spelled(expression, types, kind)
+    return expression
+
+
+def fold_functions(limits: Limits, combine: str, identity, dtype) -> tuple[tuple[str, str], ...]:
+    """The holes `combine(x, y)`, from an expression over `{x}` and `{y}`, and `identity()` of a kernel that folds elements
+    of `dtype`."""
+    kind = compute_type(dtype)
+    both = spelled(limits, specialise(combine.format(x="x", y="y"), kind), {"x": kind, "y": kind}, kind)
+    neutral = spelled(limits, literal(identity, dtype), {}, kind)
+    return (
+        ("$combine", f"fn combine(x: T, y: T) -> T {{ return {both}; }}"),
+        ("$identity", f"fn identity() -> T {{ return {neutral}; }}"),
+    )
+
+
+def value_kinds(kernel: Kernel, block: Block) -> list[str]:
+    """The type of every value of a block."""
+    kinds = []
+    for instruction in block.code:
+        if instruction[0] == "scalar":
+            kinds.append(instruction[1])
+        elif instruction[0] == "load":
+            kinds.append(compute_type(kernel.inputs[instruction[1]].dtype))
+        elif instruction[0] == "apply":
+            kinds.append(instruction[2])
+        else:
+            kinds.append(dict(kernel.constants)["T"] if instruction == ("root", "value") else "u32")
+    return kinds
+
+
+def render_instruction(instruction: tuple, name: str, hoisted: dict, limits: Limits, kinds: list[str]) -> str:
+    """One line of WGSL for one instruction; `kinds` are the types of the values so far."""
     operation = instruction[0]
     if operation == "zero":
         return f"let {name} = 0u;"
@@ -420,6 +461,8 @@ def render_instruction(instruction: tuple, name: str, hoisted: dict) -> str:
         kind, words = instruction[1], [word(number) for number in instruction[2:]]
         if kind == "bool":
             return f"let {name} = {words[0]} != 0u;"
+        if kind == "i64" and limits.pairs:
+            return f"let {name} = {pairs.TYPE}({words[0]}, {words[1]});"
         if kind == "i64":
             return f"let {name} = i64(bitcast<i32>({words[1]})) * i64(4294967296) + wt_cast_u32_i64({words[0]});"
         if kind == "f64":
@@ -433,7 +476,9 @@ def render_instruction(instruction: tuple, name: str, hoisted: dict) -> str:
         return f"let {name} = read_{slot}(v{index});"
     if operation == "apply":
         _, expression, kind, args = instruction
-        return f"let {name}: {kind} = {expression.format(*(f'v{argument}' for argument in args))};"
+        text = expression.format(*(f"v{argument}" for argument in args))
+        text = spelled(limits, text, {f"v{argument}": kinds[argument] for argument in args}, kind)
+        return f"let {name}: {kind} = {text};"
     if operation == "pad":
         _, source, tests, sums, offset = instruction
         return render_pad(name, source, tests, sums, offset)
@@ -505,7 +550,7 @@ def render(kernel: Kernel) -> str:
         if (
             kernel.target is not None
         ):  # scattered into place: whole words of floats are exchanged atomically when adding
-            kind = scatter_type(node.dtype, kernel.constants)
+            kind = scatter_type(node.dtype, kernel)
         elif atomic:
             kind = "atomic<u32>"
         elif elementwise:
@@ -525,6 +570,8 @@ def render(kernel: Kernel) -> str:
             lines.append(f"const {name} = {value};")
         elif isinstance(value, str) and name[0] != "$":
             lines.append(f"alias {name} = {value};")
+            if name == "T":
+                lines.append(render_four(value, kernel.limits))
         elif name[0] == "$":
             lines.append(value)
         else:
@@ -535,9 +582,18 @@ def render(kernel: Kernel) -> str:
     lines.append(shaders_path.read("grid.wgsl"))
     lines.append(shaders_path.read(kernel.shader + ".wgsl"))
     body = "\n".join(lines)
+    if kernel.limits.pairs:  # all that is left of i64 are names of types
+        body = re.sub(r"\bi64\b", pairs.TYPE, body)
     names = sorted(set(re.findall(r"\bwt_[a-z0-9_]+(?=\()", body)))
-    constants = "WT_INFINITY" in body
-    return prelude.closure(tuple(names), ("WT_INFINITY",) if constants else ()) + "\n" + body
+    constants = [name for name in ("WT_INFINITY", pairs.TYPE) if name in body]
+    return prelude.closure(tuple(names), constants, kernel.limits.pairs) + "\n" + body
+
+
+def render_four(kind: str, limits: Limits) -> str:
+    """`Four`: four neighbouring elements. Pairs of words cannot be the elements of a vector."""
+    if kind == "i64" and limits.pairs:
+        return "struct Four { x: T, y: T, z: T, w: T }"
+    return "alias Four = vec4<T>;"
 
 
 def render_reader(slot: int, dtype, names: list[str], limits: Limits, quad: bool) -> str:
@@ -582,14 +638,20 @@ def quad_type(dtype) -> str:
     return f"vec4<{compute_type(dtype)}>" if dtype.itemsize == 4 else compute_type(dtype)
 
 
-def scatter_type(dtype, constants: tuple) -> str:
+def scatter_type(dtype, kernel: Kernel) -> str:
+    kind = compute_type(dtype)
     if is_packed(dtype):
         return "atomic<u32>"
-    if dict(constants).get("ACCUMULATE"):
-        return {"f32": "atomic<u32>", "i32": "atomic<i32>", "i64": "atomic<i64>"}.get(
-            compute_type(dtype), compute_type(dtype)
-        )
-    return compute_type(dtype)
+    if dict(kernel.constants).get("ACCUMULATE"):
+        if kind == "i64" and not adds_words(kernel.limits):
+            return "atomic<i64>"
+        return {"f32": "atomic<u32>", "i32": "atomic<i32>", "i64": "atomic<u32>"}.get(kind, kind)
+    return kind
+
+
+def adds_words(limits: Limits) -> bool:
+    """Whether 64-bit integers are added to memory word by word, because the adapter cannot do it at once."""
+    return limits.pairs or "shader-int64-atomic-all-ops" not in limits.features
 
 
 def render_writer(slot: int, dtype, names: list[str], kernel: Kernel, elementwise: bool) -> str:
@@ -633,7 +695,10 @@ def render_writer(slot: int, dtype, names: list[str], kernel: Kernel, elementwis
         )
     per_window = limits.max_binding_size // dtype.itemsize
     if kernel.target is not None and dict(kernel.constants).get("ACCUMULATE"):
-        body = windowed(names, "i", per_window, lambda name, i: accumulate(name, i, kind))
+        if kind == "i64" and adds_words(limits):
+            body = windowed(names, "i", per_window, lambda name, i: accumulate_words(name, i, limits))
+        else:
+            body = windowed(names, "i", per_window, lambda name, i: accumulate(name, i, kind))
     else:
         body = windowed(names, "i", per_window, lambda name, i: f"{name}[{i}] = value;")
     return f"fn write_{slot}(i: u32, value: {kind}) {{ {body} }}"
@@ -652,6 +717,18 @@ def accumulate(name: str, i: str, kind: str) -> str:
     raise DTypeError(f"adding to repeated indices in {kind} is not possible on webgpu; use device='cpu' or float32")
 
 
+def accumulate_words(name: str, i: str, limits: Limits) -> str:
+    """The same for 64-bit integers as two words: whoever makes the low word wrap around adds the carry to the high one.
+    Once all additions are done, every carry has been added."""
+    low, high = "wt_cast_i64_u32(value)", "wt_cast_i64_u32(value >> 32u)"
+    if limits.pairs:
+        low, high = "value.low", "value.high"
+    return (
+        f"let low = {low}; let before = atomicAdd(&{name}[2u * ({i})], low); "
+        f"atomicAdd(&{name}[2u * ({i}) + 1u], {high} + u32(before + low < low));"
+    )
+
+
 def render_block(kernel: Kernel, block: Block, quads: set[int]) -> str:
     """One hole as a WGSL function."""
     hoisted = {(slot, 0): f"q{slot}" for slot in quads}
@@ -660,10 +737,10 @@ def render_block(kernel: Kernel, block: Block, quads: set[int]) -> str:
         arguments.append(f"v{block.roots.index('value')}: {dict(kernel.constants)['T']}")
     used_quads = sorted({i[1] for i in block.code if i[0] == "load" and (i[1], i[2]) in hoisted})
     arguments += [f"q{slot}: {compute_type(kernel.inputs[slot].dtype)}" for slot in used_quads]
-    lines = []
+    lines, types = [], value_kinds(kernel, block)
     for number, instruction in enumerate(block.code):
         if instruction[0] not in ("root", "skip"):
-            lines.append("  " + render_instruction(instruction, f"v{number}", hoisted))
+            lines.append("  " + render_instruction(instruction, f"v{number}", hoisted, kernel.limits, types))
     kinds = ["u32" if dtype is None else compute_type(dtype) for _, dtype in block.returns]
     if kernel.shader == "elementwise":
         fields = ", ".join(f"r{n}: {kind}" for n, kind in enumerate(kinds))

@@ -1,7 +1,8 @@
 """The functions of the shader library: which there are, and the text of those that a kernel needs.
 
 The files named in PRELUDE_FILES hold functions called `wt_<name>_<type>` and the module variables and constants they
-use. A kernel gets only what it calls, directly or not: `closure` is the tree shaker.
+use. A kernel gets only what it calls, directly or not: `closure` is the tree shaker. For adapters without 64-bit
+integers, those of PAIRS_FILE take the place of the functions with the same names, and are found with `pairs=True`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from collections.abc import Iterable
 from . import shaders_path
 from .errors import RegistryError
 
-__all__ = ["PRELUDE_FILES", "closure", "functions", "globals_", "has"]
+__all__ = ["PAIRS_FILE", "PRELUDE_FILES", "closure", "functions", "globals_", "has"]
 
 PRELUDE_FILES = ("prelude.wgsl", "special.wgsl", "special_orders.wgsl", "float64.wgsl", "integer.wgsl", "random.wgsl")
+PAIRS_FILE = "int64_pairs.wgsl"
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _DECLARATION = re.compile(r"(fn|var|const|override|struct|alias)\b[^;{=(]*?\b(\w+)\s*[:=({]")
@@ -44,10 +46,16 @@ def _end(text: str, start: int) -> int:
 
 
 @functools.cache
-def _declarations() -> dict[str, tuple[str, str]]:
+def _declarations(pairs: bool = False) -> dict[str, tuple[str, str]]:
     """Kind ("fn", "var", ...) and source of each declaration of the library, in the order of the files."""
+    if pairs:
+        return {**_declarations(), **_read((PAIRS_FILE,))}
+    return _read(PRELUDE_FILES)
+
+
+def _read(files: tuple[str, ...]) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
-    for file in PRELUDE_FILES:
+    for file in files:
         if not shaders_path.exists(file):
             continue
         text = shaders_path.read(file)
@@ -71,9 +79,9 @@ def _declarations() -> dict[str, tuple[str, str]]:
 
 
 @functools.cache
-def _needs() -> dict[str, frozenset[str]]:
+def _needs(pairs: bool = False) -> dict[str, frozenset[str]]:
     """For each declaration the others that its text names."""
-    declarations = _declarations()
+    declarations = _declarations(pairs)
     return {
         name: frozenset(_IDENTIFIER.findall(_without_comments(source))) & declarations.keys() - {name}
         for name, (_, source) in declarations.items()
@@ -81,23 +89,23 @@ def _needs() -> dict[str, frozenset[str]]:
 
 
 @functools.cache
-def functions() -> dict[str, str]:
+def functions(pairs: bool = False) -> dict[str, str]:
     """The source of every function of the library by name.
 
     >>> functions()["wt_neg_u32"]
     'fn wt_neg_u32(x: u32) -> u32 { return 0u - x; }'
     """
-    return {name: source for name, (kind, source) in _declarations().items() if kind == "fn"}
+    return {name: source for name, (kind, source) in _declarations(pairs).items() if kind == "fn"}
 
 
 @functools.cache
-def globals_() -> dict[str, str]:
+def globals_(pairs: bool = False) -> dict[str, str]:
     """The source of every module variable, constant, structure and alias of the library by name.
 
     >>> globals_()["WT_INFINITY"]
     'var<private> WT_INFINITY: u32 = 0x7f800000u;'
     """
-    return {name: source for name, (kind, source) in _declarations().items() if kind != "fn"}
+    return {name: source for name, (kind, source) in _declarations(pairs).items() if kind != "fn"}
 
 
 def has(name: str) -> bool:
@@ -109,7 +117,7 @@ def has(name: str) -> bool:
     return name in functions()
 
 
-def closure(names: Iterable[str], constants: Iterable[str] = ()) -> str:
+def closure(names: Iterable[str], constants: Iterable[str] = (), pairs: bool = False) -> str:
     """The source of the functions `names`, of all they call, and of the module variables and constants these use.
 
     `constants` names further variables and constants to include. Each declaration appears once, in the order of the
@@ -120,13 +128,13 @@ def closure(names: Iterable[str], constants: Iterable[str] = ()) -> str:
     >>> closure([])
     ''
     """
-    return _closure(frozenset(names), frozenset(constants))
+    return _closure(frozenset(names), frozenset(constants), pairs)
 
 
 @functools.lru_cache(maxsize=4096)
-def _closure(names: frozenset[str], constants: frozenset[str]) -> str:
-    declarations, needs = _declarations(), _needs()
-    for wanted, known, what in ((names, functions(), "function"), (constants, globals_(), "constant")):
+def _closure(names: frozenset[str], constants: frozenset[str], pairs: bool) -> str:
+    declarations, needs = _declarations(pairs), _needs(pairs)
+    for wanted, known, what in ((names, functions(pairs), "function"), (constants, globals_(pairs), "constant")):
         unknown = sorted(wanted - known.keys())
         if unknown:
             raise RegistryError(f"closure({sorted(wanted)}): the shader library has no {what} {', '.join(unknown)}")

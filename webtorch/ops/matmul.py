@@ -81,6 +81,8 @@ class Contract(Op):
         codegen.check_features(dtype, engine.limits_of(backend.get_device()), "matmul")
         if numel(shape) and not extent:
             return fill(shape, dtype, device, value=0)._storage.node
+        if dtype is dtypes.int64 and engine.limits_of(backend.get_device()).pairs:
+            return self.of_pairs(a, b, groups, shape)
         if extent > MAX_EXTENT:
             return self.split(a, b, groups, shape, dtype, device)
         return graph.record(self, (a, b), {"groups": groups}, shape, dtype, device)
@@ -108,6 +110,21 @@ class Contract(Op):
 
         total = stack([from_node(part) for part in parts])
         return cast_operand(sum_.reduce(total, (0,), False, total.dtype)._storage.node.operand(), dtype).node
+
+    def of_pairs(self, a: Operand, b: Operand, groups: tuple, shape: tuple) -> graph.Node:
+        """The kernels here compute with vectors and operators, which 64-bit integers made of two words have not: their
+        contraction is the sum of all products."""
+        from .binary import mul
+        from .reduce import sum as sum_
+
+        nb, nm, nk, nn = groups
+        batch, rows, inner, columns = a.shape[:nb], a.shape[nb : nb + nm], a.shape[nb + nm :], b.shape[nb + nk :]
+        left = (*a.strides[: nb + nm], *(0,) * nn, *a.strides[nb + nm :])
+        right = (*b.strides[:nb], *(0,) * nm, *b.strides[nb + nk :], *b.strides[nb : nb + nk])
+        whole = (*batch, *rows, *columns, *inner)
+        args = (Operand(a.node, whole, left, a.offset), Operand(b.node, whole, right, b.offset))
+        products = from_node(graph.record(mul, args, {}, whole, dtypes.int64, a.node.device))
+        return sum_.reduce(products, tuple(range(len(shape), len(whole))), False, dtypes.int64)._storage.node
 
     def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
         a, b = arrays

@@ -169,19 +169,14 @@ class Reduce(Op):
         extent = numel(operand.shape[kept:])
         chunks, length = node.attributes["chunks"] or (1, extent)
         kind = codegen.compute_type(operand.dtype)
-        combine = codegen.specialise(self.combine.format(x="x", y="y"), kind)
-        identity = codegen.literal(self.identity(operand.dtype), operand.dtype)
+        fold = codegen.fold_functions(limits, self.combine, self.identity(operand.dtype), operand.dtype)
         # On a GPU the lanes of a workgroup read neighbours, where the row's elements are neighbours; an adapter that is a
         # CPU does best with one invocation to a chunk.
         wide = not limits.is_cpu and length >= 128 and (not operand.strides or operand.strides[-1] in (1, -1))
         kernel = codegen.Kernel(
             limits,
             "reduce_wide" if wide else "reduce",
-            (
-                ("T", kind),
-                ("$combine", f"fn combine(x: T, y: T) -> T {{ return {combine}; }}"),
-                ("$identity", f"fn identity() -> T {{ return {identity}; }}"),
-            ),
+            (("T", kind), *fold),
         )
         kernel.parameter("outputs", node.size)
         kernel.parameter("extent", extent)
@@ -203,7 +198,7 @@ class Reduce(Op):
         """Have rows that lie in one piece in memory read four elements at a time."""
         spans = [(0, 0, kept), (1, kept, len(operand.shape))]
         quads = operand.node.buffer is not None and length % 4 == 0 and contiguous_in_quads(operand, spans, 1)
-        body = "return vec4<T>();"
+        body = "return Four();"
         if quads:
             place = kernel.block("place", ("row", "k"))
             parts = [(index, operand.shape[first:end], operand.strides[first:end]) for index, first, end in spans]
@@ -213,7 +208,7 @@ class Reduce(Op):
             body = f"return quad_{slot}(place(row, k) >> 2u);"
         kernel.constants += (
             ("QUADS", "true" if quads else "false"),
-            ("$quad", f"fn quad(row: u32, k: u32) -> vec4<T> {{ {body} }}"),
+            ("$quad", f"fn quad(row: u32, k: u32) -> Four {{ {body} }}"),
         )
 
 

@@ -105,16 +105,11 @@ class Scan(Op):
         extent = operand.shape[-1]
         rows = numel(operand.shape[:-1])
         kind = codegen.compute_type(operand.dtype)
-        combine = self.combine.format(x="x", y="y")
-        identity = codegen.literal(self.identity, operand.dtype)
+        fold = codegen.fold_functions(limits, self.combine, self.identity, operand.dtype)
         kernel = codegen.Kernel(
             limits,
             "scan",
-            (
-                ("T", kind),
-                ("$combine", f"fn combine(x: T, y: T) -> T {{ return {combine}; }}"),
-                ("$identity", f"fn identity() -> T {{ return {identity}; }}"),
-            ),
+            (("T", kind), *fold),
         )
         kernel.parameter("rows", rows)
         kernel.parameter("extent", extent)

@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -530,19 +530,23 @@ class WebGPUDevice:
                 self._pool.shrink(max(0, limit - self._pool.active_bytes))
 
     @contextlib.contextmanager
-    def override_limits(self, **lower: int) -> Iterator[Limits]:
+    def override_limits(self, *, without: Iterable[str] = (), **lower: int) -> Iterator[Limits]:
         """For tests: believe in lower limits, as a smaller adapter has, inside the ``with`` block.
 
-        The names are those of ``Limits``. Pipelines made before stay valid; bind groups are checked anew.
+        The names are those of ``Limits``; ``without`` names features that the adapter is then believed to lack. Pipelines
+        made before stay valid; bind groups are checked anew.
         """
         real = self.limits
         for name, value in lower.items():
             if not 0 < value <= getattr(real, name) and not name.endswith("alignment"):
                 raise ValueError(f"override_limits({name}={value}): the real limit is {getattr(real, name)}")
+        features = self.features
+        self.features = features.difference(without)
         self._set_limits(dataclasses.replace(real, **lower))
         try:
             yield self.limits
         finally:
+            self.features = features
             self._set_limits(real)
 
     def _set_limits(self, limits: Limits) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import creation, dtypes, engine, grad_mode
+from ... import creation, dtypes, grad_mode
 from ...errors import ShapeError
 from ...ops.conv import as_sizes, convolve, convolve_transposed, windows
 from ...ops.pad import pad as pad_constant
@@ -166,17 +166,6 @@ def positions(index: np.ndarray, x: Tensor) -> Tensor:
     return creation.tensor(index.astype(np.int64 if x.is_cpu else np.int32), device=x.device)
 
 
-def widest(index: Tensor) -> Tensor:
-    """Indices as int64, which PyTorch gives; int32 where the GPU has no 64-bit integers."""
-    if not index.is_cpu:
-        from ...backends.wgpu import get_device
-
-        limits = engine.limits_of(get_device())
-        if "shader-int64" not in limits.features:
-            return index
-    return index.to(dtypes.int64)
-
-
 def source_positions(mode: str, size: int, before: int, after: int) -> np.ndarray:
     """Which element each position of a padded dimension shows."""
     places = np.arange(-before, size + after)
@@ -281,7 +270,7 @@ def max_pooled(
             flat = flat + place * below
             below *= shape[dim]
             inner *= size[dim]
-        return result, widest(flat)
+        return result, flat.to(dtypes.int64)
 
 
 def max_pool1d(
@@ -498,7 +487,7 @@ def adaptive_maximum(call: str, dims: int, input: Tensor, output_size: Any, retu
         return max_pooled(call, dims, x, size, size, 0, 1, False, False)
     result, indices = max_pooled(call, dims, x, size, size, 0, 1, False, True)
     grid = np.arange(numel(shape)).reshape(shape)[np.ix_(*places)].reshape(-1)
-    return result, widest(positions(grid, x)[indices])
+    return result, positions(grid, x)[indices].to(dtypes.int64)
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
