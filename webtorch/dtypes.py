@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -119,6 +119,12 @@ def promote_types(a: dtype, b: dtype) -> dtype:
 # ---- Python scalars and the default type ---------------------------------------------------------------------------
 
 _default_dtype = float32
+_listeners: list[Callable[[], None]] = []
+
+
+def when_default_changes(listener: Callable[[], None]) -> None:
+    """Have `listener` called after every change of the default dtype."""
+    _listeners.append(listener)
 
 
 def get_default_dtype() -> dtype:
@@ -139,6 +145,8 @@ def set_default_dtype(d: dtype) -> None:
             "use webtorch.float32, webtorch.float64 or webtorch.float16"
         )
     _default_dtype = chosen
+    for listener in _listeners:
+        listener()
 
 
 def scalar_dtype(value: Any) -> dtype:

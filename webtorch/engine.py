@@ -173,6 +173,12 @@ def realize(nodes: Iterable[Node]) -> None:
 
 
 _limits_cache: tuple = (None, None)
+_limits_listeners: list[Callable[[], None]] = []
+
+
+def when_limits_change(listener: Callable[[], None]) -> None:
+    """Have `listener` called when the device, or what it is believed to be able to do, is another."""
+    _limits_listeners.append(listener)
 
 
 def limits_of(device) -> Any:
@@ -182,6 +188,8 @@ def limits_of(device) -> Any:
         from .codegen import Limits
 
         known = device.limits
+        for listener in _limits_listeners:
+            listener()
         _limits_cache = (
             known,
             Limits(

@@ -6,15 +6,16 @@ They have no kernel of their own: they are expanded wherever their values are re
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph
+from .. import batching, codegen, dtypes, engine, graph, tangents
 from ..dtypes import dtype as DType
 from ..errors import DTypeError
 from ..graph import Operand, Scalar
 from ..shapes import broadcast_shapes, broadcast_strides, contiguous_strides, numel
+from ..tensor import new_storage
 from . import (
     INPUT_NAMES,
     Op,
@@ -80,6 +81,30 @@ def logical(common: DType, call: str) -> tuple[DType, DType]:
     return dtypes.bool_, dtypes.bool_
 
 
+class Rule(NamedTuple):
+    """What the shapes and dtypes of a call's inputs decide."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    compute: DType
+    result: DType
+    device: Any
+    differentiable: bool
+    moment: object
+
+
+MAX_KEPT = 1024  # rules that each op remembers
+moment = (
+    object()
+)  # rules of an earlier moment are no longer good: the default dtype or the device's limits changed since
+
+
+def forget_rules() -> None:
+    """Have every call found out anew."""
+    global moment
+    moment = object()
+
+
 class Elementwise(Op):
     """`wgsl` is an expression over `{x}`, `{y}`, `{z}` (the inputs) and the names in `scalars` (numbers given as keyword
     arguments), or a dict of expressions by "float", "int" and "bool" for the kind of the computed dtype. `{i}` is the
@@ -112,6 +137,7 @@ class Elementwise(Op):
         self.scalars = scalars or {}
         self.select_first = select_first  # the first input is a bool condition and takes no part in promotion
         self.weight = weight
+        self.kept: dict[tuple, Rule] = {}  # what calls like earlier ones come to, see `call_again`
         if inplace and self.public and self.rest_is_tensor_like():
             from .inplace import make_inplace
 
@@ -123,6 +149,10 @@ class Elementwise(Op):
     # ---- the call ---------------------------------------------------------------------------------------------------
 
     def __call__(self, *inputs: Any, out: Tensor | None = None, **given: Any) -> Tensor:
+        if out is None and not given and len(inputs) == self.inputs:
+            again = self.call_again(inputs)
+            if again is not None:
+                return again
         if len(inputs) != self.inputs:
             inputs, given = self.bind(inputs, given)
         elif given:
@@ -132,6 +162,64 @@ class Elementwise(Op):
         values = [as_input(value, self.name) for value in inputs]
         result = self.apply(values, given)
         return result if out is None else store_out(self.name, result, out)
+
+    def call_again(self, inputs: tuple) -> Tensor | None:
+        """The result of a call like one that was seen before: same shapes and dtypes, so nothing has to be found out.
+
+        None for one that was not, and for all that is not plain: other devices, vmap, default attributes not taken.
+        """
+        key: list[Any] = []
+        grad = False
+        for value in inputs:
+            if isinstance(value, Tensor):
+                node = value._storage.node
+                if value._batch:
+                    return None
+                key += (value._shape, node.dtype, node.device.type)
+                grad = grad or value._leaf_requires_grad or value._grad_fn is not None or value._base is not None
+            else:
+                key.append(type(value))
+        rule = self.kept.get(tuple(key))
+        if rule is None or rule.moment is not moment:
+            return None
+        shape, compute = rule.shape, rule.compute
+        args = []
+        for value in inputs:
+            if isinstance(value, Tensor):
+                strides = (
+                    value._strides if value._shape == shape else broadcast_strides(value._shape, value._strides, shape)
+                )
+                args.append(Operand(value._storage.node, shape, strides, value._offset))
+            else:
+                args.append(Scalar(value, compute))
+        node = graph.record(self, tuple(args), self.scalars, shape, rule.result, rule.device)
+        tensor = object.__new__(Tensor)
+        tensor._storage = new_storage(node)
+        tensor._shape, tensor._strides, tensor._offset = shape, rule.strides, 0
+        if (grad or tangents.live) and rule.differentiable and tracks(*inputs):
+            from ..autograd.graph import attach
+
+            attach(self, tensor, inputs, self.scalars)
+        return tensor
+
+    def keep(self, inputs: list, shape: tuple, compute: DType, result: DType, device: Any) -> None:
+        """Remember what a call came to, if it was a plain one."""
+        key: list[Any] = []
+        for value in inputs:
+            if isinstance(value, Tensor):
+                if value.dtype is not compute or value.device is not device:
+                    return
+                key += (value._shape, value.dtype, device.type)
+            elif type(value) in (float, int, bool) and (compute.itemsize >= 4 or compute.is_floating_point):
+                key.append(type(value))
+            else:
+                return
+        if device.type not in ("cpu", "webgpu") or self.select_first:
+            return
+        if len(self.kept) >= MAX_KEPT:
+            self.kept.clear()
+        differentiable = self.vjp is not None and (result.is_floating_point or result.is_complex)
+        self.kept[tuple(key)] = Rule(shape, contiguous_strides(shape), compute, result, device, differentiable, moment)
 
     def bind(self, given_inputs: tuple, given: dict) -> tuple[tuple, dict]:
         """Positional scalars and PyTorch's keyword names for the inputs (`input`, `other` ...)."""
@@ -200,6 +288,8 @@ class Elementwise(Op):
         tensor = from_node(graph.record(self, tuple(args), attributes, shape, result, device))
         if levels:
             tensor = batching.hidden(tensor, levels)
+        elif not given:
+            self.keep(inputs, shape, compute, result, device)
         if self.vjp is not None and result.is_floating_point and tracks(*inputs):
             from ..autograd.graph import attach
 
@@ -405,6 +495,9 @@ to = Copy("_to", public=False, vjp=(lambda g: g,), grad_name="ToCopy")
 clone = Copy("_clone", public=False, vjp=(lambda g: g,), grad_name="Clone")
 fill = Fill("_fill", wgsl="{value}", numpy=lambda node: engine.numpy_scalar(node.attributes["value"], node.dtype))
 # fmt: on
+
+dtypes.when_default_changes(forget_rules)
+engine.when_limits_change(forget_rules)
 
 __all__ = [
     "Elementwise", "Fill", "cast", "comparison", "contiguous_strides", "copy", "fill", "floating", "floating_only",
