@@ -26,5 +26,5 @@ fn main(
       high = middle;
     }
   }
-  store(i, i32(low));
+  store(i, T(low));
 }

@@ -53,6 +53,11 @@ from .errors import (
     ShapeError,
 )
 from .functional import *  # noqa: F403
+from .searching import *  # noqa: F403
+from .grouping import *  # noqa: F403
+from .scattering import *  # noqa: F403
+from .sampling import *  # noqa: F403
+from .torchjs_names import *  # noqa: F403
 from .determinism import *  # noqa: F403
 from .einops import *  # noqa: F403
 from .einsum import *  # noqa: F403
@@ -93,7 +98,7 @@ from .version import __version__
 # Every public row under its own name, its in-place form, and PyTorch's other names for it.
 globals().update({_name: _row for _name, _row in _TABLE.items() if _row.public})
 globals().update(_INPLACE)
-globals().update({_name: _WRITTEN[_name] for _name in ("dropout_", "rrelu_", "scatter_add_")})
+globals().update({_name: _WRITTEN[_name] for _name in ("dropout_", "rrelu_", "scatter_add_", "scatter_reduce_")})
 for _module in (_unary, _binary, _activation):
     globals().update(getattr(_module, "FUNCTIONS", {}))
     for _alias, _name in _module.ALIASES.items():

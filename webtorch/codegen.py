@@ -698,23 +698,32 @@ def render_writer(slot: int, dtype, names: list[str], kernel: Kernel, elementwis
         if kind == "i64" and adds_words(limits):
             body = windowed(names, "i", per_window, lambda name, i: accumulate_words(name, i, limits))
         else:
-            body = windowed(names, "i", per_window, lambda name, i: accumulate(name, i, kind))
+            how = dict(kernel.constants)["ACCUMULATE"]
+            body = windowed(names, "i", per_window, lambda name, i: accumulate(name, i, kind, how))
     else:
         body = windowed(names, "i", per_window, lambda name, i: f"{name}[{i}] = value;")
     return f"fn write_{slot}(i: u32, value: {kind}) {{ {body} }}"
 
 
-def accumulate(name: str, i: str, kind: str) -> str:
-    """Add `value` to an element that other invocations may be adding to."""
-    if kind in ("i32", "i64"):
-        return f"atomicAdd(&{name}[{i}], value);"
-    if kind == "f32":
-        return (
-            f"var seen = atomicLoad(&{name}[{i}]); loop {{ "
-            f"let result = atomicCompareExchangeWeak(&{name}[{i}], seen, bitcast<u32>(bitcast<f32>(seen) + value)); "
-            f"if (result.exchanged) {{ break; }} seen = result.old_value; }}"
-        )
-    raise DTypeError(f"adding to repeated indices in {kind} is not possible on webgpu; use device='cpu' or float32")
+def accumulate(name: str, i: str, kind: str, how: int = 1) -> str:
+    """Combine `value` with an element that others may be changing: 1 adds, 2 multiplies, 3 and 4 take the larger, smaller."""
+    if kind == "i32" and how != 2 or kind == "i64" and how == 1:
+        return f"{ {1: 'atomicAdd', 3: 'atomicMax', 4: 'atomicMin'}[how] }(&{name}[{i}], value);"
+    if kind not in ("f32", "i32"):
+        raise DTypeError(f"combining values at repeated indices in {kind} is not possible on webgpu; use device='cpu'")
+    seen = "bitcast<f32>(seen)" if kind == "f32" else "seen"
+    combined = [
+        f"{seen} + value",
+        f"{seen} * value",
+        f"wt_maximum_{kind}({seen}, value)",
+        f"wt_minimum_{kind}({seen}, value)",
+    ]
+    result = f"bitcast<u32>({combined[how - 1]})" if kind == "f32" else combined[how - 1]
+    return (
+        f"var seen = atomicLoad(&{name}[{i}]); loop {{ "
+        f"let result = atomicCompareExchangeWeak(&{name}[{i}], seen, {result}); "
+        f"if (result.exchanged) {{ break; }} seen = result.old_value; }}"
+    )
 
 
 def accumulate_words(name: str, i: str, limits: Limits) -> str:

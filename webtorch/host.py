@@ -17,7 +17,7 @@ _lock = threading.Lock()
 
 def arrays(call: str, why: str, *tensors: Tensor) -> list[np.ndarray]:
     """The values of tensors for numpy to work on; when they lie on a GPU, the move is counted and the first one warned of."""
-    away = any(tensor.device.type != "cpu" for tensor in tensors)
+    away = any(tensor.device.type == "webgpu" for tensor in tensors)
     if away:
         with _lock:
             first = call not in _counts

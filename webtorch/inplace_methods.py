@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import functional, indexing
+from . import functional, indexing, scattering
 from .autograd import inplace
 from .grad_mode import current
 from .ops import TABLE
@@ -15,7 +15,9 @@ from .tensor import Tensor
 WRITTEN: dict[str, Any] = {
     "masked_fill": indexing.masked_fill, "scatter": indexing.scatter, "scatter_add": indexing.scatter_add,
     "index_add": indexing.index_add, "index_copy": indexing.index_copy, "index_fill": indexing.index_fill,
-    "index_put": indexing.index_put, "tril": functional.tril, "triu": functional.triu, "addmm": functional.addmm,
+    "scatter_reduce": scattering.scatter_reduce, "index_reduce": scattering.index_reduce,
+    "masked_scatter": scattering.masked_scatter, "index_put": indexing.index_put,
+    "tril": functional.tril, "triu": functional.triu, "addmm": functional.addmm,
     "addmv": functional.addmv, "addr": functional.addr, "baddbmm": functional.baddbmm, "addbmm": functional.addbmm,
     "cumsum": TABLE["cumsum"], "cumprod": TABLE["cumprod"], "dropout": functional.dropout, "rrelu": functional.rrelu,
 }  # fmt: skip

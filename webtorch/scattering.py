@@ -38,14 +38,14 @@ def neutral(how: str, dtype: Any) -> Any:
 
 def combined(x: Tensor, y: Tensor, indices: list[Tensor], dims: tuple[int, ...], how: str) -> Tensor:
     """`combine` for every dtype: in one kernel where the GPU has atomic operations of the dtype, else by sorting places."""
-    if x.device.type == "cpu" or not y.numel():
+    if x.device.type != "webgpu" or not y.numel():
         return combine(x, y, indices, dims, how)
     wide = dtypes.float32 if x.dtype.is_floating_point else dtypes.int32
     if x.dtype is dtypes.bool_:
         return combined(x.to(wide), y.to(wide), indices, dims, how) != 0
     if x.dtype.itemsize < 4:
         return combined(x.to(wide), y.to(wide), indices, dims, how).to(x.dtype)
-    ordered = how == "prod" and x.dtype.is_floating_point and determinism.are_deterministic_algorithms_enabled()
+    ordered = how == "prod" and x.dtype.is_floating_point and determinism.is_order_fixed()
     if x.dtype in (dtypes.float32, dtypes.int32) and not ordered:
         return combine(x, y, indices, dims, how)
     if x.requires_grad or y.requires_grad:
@@ -250,9 +250,9 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
                 )
             return None
 
-        if input.device.type != "cpu":
+        if input.device.type == "webgpu":
             engine.add_check(most._storage.node, verdict)
-        elif (wrong := verdict(most.numpy())) is not None:
+        elif input.device.type == "cpu" and (wrong := verdict(most.numpy())) is not None:
             raise wrong
         place = place.clamp(0, max(source.numel() - 1, 0)).reshape(input._shape)
     if not source.numel():

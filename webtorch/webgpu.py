@@ -17,6 +17,7 @@ __all__ = [
     "disable_batching",
     "empty_cache",
     "enable_batching",
+    "host_fallbacks",
     "is_batching_enabled",
     "memory_stats",
     "memory_summary",
@@ -228,3 +229,16 @@ def recover() -> None:
         engine._checks.clear()
         reset_device()
         get_device()
+
+
+def host_fallbacks() -> dict[str, int]:
+    """How often each function moved its work from the GPU to the host and back, because only numpy does it sensibly.
+
+    The first such call of each function also warns.
+
+    >>> isinstance(host_fallbacks(), dict)
+    True
+    """
+    from webtorch import host
+
+    return host.fallbacks()

@@ -38,6 +38,12 @@ from .saved import (
 )
 
 executeBackward = backward  # torch.js has both names
+# torch.js lists the methods of Function and of the context it hands out beside the classes.
+apply = Function.apply
+mark_dirty = FunctionCtx.mark_dirty
+mark_non_differentiable = FunctionCtx.mark_non_differentiable
+save_for_backward = FunctionCtx.save_for_backward
+set_materialize_grads = FunctionCtx.set_materialize_grads
 GradcheckResult = bool  # what gradcheck returns
 
 # PyTorch has these in `autograd.graph`, too.
@@ -62,8 +68,19 @@ __all__ = [
 _PROFILER = ("EmitNvtxContext", "ProfilerContext", "ProfilerKeyAverages", "emit_nvtx", "profile", "record_function")
 
 
+_OF_PROFILE = (
+    "export_chrome_trace",
+    "key_averages",
+    "start",
+    "stop",
+    "table",
+)  # its methods, which torch.js lists, too
+
+
 def __getattr__(name: str):
     """The profiler is imported when it is first used."""
+    if name in _OF_PROFILE:
+        return getattr(__getattr__("profile"), name)
     if name == "profiler" or name in _PROFILER:
         import importlib
 

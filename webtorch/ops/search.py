@@ -19,7 +19,7 @@ class Search(Op):
     inlines = False
 
     def __call__(self, rows: Tensor, values: Tensor, right: bool) -> Tensor:
-        if rows.device.type != "cpu":
+        if rows.device.type == "webgpu":
             from ..backends import wgpu as backend
 
             codegen.check_features(rows.dtype, engine.limits_of(backend.get_device()), "searchsorted")
