@@ -836,6 +836,23 @@ fn wt_bf16_unpack_u32(bits: u32) -> f32 { return bitcast<f32>(bits << 16u); }
 
 fn wt_bf16_round_f32(x: f32) -> f32 { return wt_bf16_unpack_u32(wt_bf16_pack_f32(x)); }
 
+// The bits of a 16-bit float's neighbour in the direction of y; wrong where x equals y, and for NaN.
+fn wt_sixteen_step_f32(bits: u32, x: f32, y: f32) -> u32 {
+    let away = wt_signbit_f32(x) == (wt_order_f32(y) < wt_order_f32(x));
+    let next = select(bits - 1u, bits + 1u, away);
+    return select(next, ((bitcast<u32>(y) >> 16u) & 0x8000u) | 1u, (bits & 0x7fffu) == 0u);
+}
+
+fn wt_f16_nextafter_f32(x: f32, y: f32) -> f32 {
+    let next = wt_f16_unpack_u32(wt_sixteen_step_f32(wt_f16_pack_f32(x), x, y));
+    return select(select(next, y, wt_order_f32(x) == wt_order_f32(y)), wt_nan_f32(), wt_unordered_f32(x, y));
+}
+
+fn wt_bf16_nextafter_f32(x: f32, y: f32) -> f32 {
+    let next = wt_bf16_unpack_u32(wt_sixteen_step_f32(wt_bf16_pack_f32(x), x, y));
+    return select(select(next, y, wt_order_f32(x) == wt_order_f32(y)), wt_nan_f32(), wt_unordered_f32(x, y));
+}
+
 // ---- random bits ----------------------------------------------------------------------------------------------------
 
 fn wt_rotate_left_u32(x: u32, count: u32) -> u32 { return (x << count) | (x >> (32u - count)); }

@@ -100,14 +100,10 @@ def divides_by_zero(error: object) -> bool:
 
 
 def gpu_declines(key: str, name: str, error: object) -> bool:
-    """True where a row is documented not to exist on a GPU: float64 mathematics, and nextafter of other than float32."""
+    """True where a row is documented not to exist on a GPU: float64 mathematics."""
     if not isinstance(error, DTypeError):
         return False
-    return (
-        "double-precision" in str(error)
-        or (key == "nextafter" and name == "float16")
-        or (key == "float_power" and "f64" in str(error))
-    )
+    return "double-precision" in str(error) or (key == "float_power" and "f64" in str(error))
 
 
 # ---- elementwise ----------------------------------------------------------------------------------------------------

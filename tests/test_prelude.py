@@ -470,6 +470,19 @@ def low_word(x):
     return np.array([int(value) & 0xFFFFFFFF if np.isfinite(value) else 0 for value in x.tolist()], np.uint32)
 
 
+def numbers_of(name):
+    """Arguments brought to numbers that a 16-bit float has."""
+    return lambda *arrays: tuple(torch.from_numpy(a).to(getattr(torch, name)).float().numpy() for a in arrays)
+
+
+def next_in(name):
+    def reference(x, y):
+        x, y = (torch.from_numpy(a).to(getattr(torch, name)) for a in (x, y))
+        return torch.nextafter(x, y).float().numpy()
+
+    return reference
+
+
 # fmt: off
 CONVERSIONS = [
     Case("cast_f32_i32", same(lambda x: x.to(torch.int32)), arguments=F, result="i32"),
@@ -484,6 +497,8 @@ CONVERSIONS = [
     Case("cast_i64_u32", lambda x: x.astype(np.uint32), arguments=("i64",), result="u32"),
     Case("f16_round_f32", lambda x: x.astype(np.float16).astype(np.float32)),
     Case("bf16_round_f32", same(lambda x: x.to(torch.bfloat16).to(torch.float32))),
+    Case("f16_nextafter_f32", next_in("float16"), arguments=FF, domain=numbers_of("float16")),
+    Case("bf16_nextafter_f32", next_in("bfloat16"), arguments=FF, domain=numbers_of("bfloat16")),
 ]
 # fmt: on
 

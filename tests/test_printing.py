@@ -142,7 +142,7 @@ turning = st.sampled_from([0.0, -0.0, 1.0, 1000.0, 1001.0, 0.5, 1e8, 1.5e8, 1e-4
 
 @st.composite
 def any_arrays(draw):
-    name = draw(st.sampled_from([each.name for each in dtypes.ALL]))
+    name = draw(st.sampled_from([each.name for each in dtypes.ALL if each is not dtypes.bfloat16]))  # numpy has it not
     shape = draw(arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=9))
     elements = None
     if name.startswith("float"):

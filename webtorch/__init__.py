@@ -26,6 +26,7 @@ from .devices import (
     sync_device_async,
 )
 from .dtypes import (
+    bfloat16,
     can_cast,
     dtype,
     finfo,

@@ -13,13 +13,15 @@ import re
 import struct
 from dataclasses import dataclass
 
+import numpy as np
+
 from . import dtypes, pairs, prelude, shaders_path
 from .errors import DTypeError
 from .shapes import coalesce, contiguous_strides, numel
 
 # The WGSL type that values of a dtype are computed in, and how its elements lie in a buffer.
 COMPUTE = {
-    dtypes.float32: "f32", dtypes.float16: "f32", dtypes.float64: "f64",
+    dtypes.float32: "f32", dtypes.float16: "f32", dtypes.bfloat16: "f32", dtypes.float64: "f64",
     dtypes.int8: "i32", dtypes.int16: "i32", dtypes.int32: "i32", dtypes.int64: "i64",
     dtypes.uint8: "u32", dtypes.bool_: "bool",
 }  # fmt: skip
@@ -30,6 +32,7 @@ NARROW = {
     dtypes.int16: "(({0} << 16u) >> 16u)",
     dtypes.uint8: "({0} & 0xffu)",
     dtypes.float16: "wt_f16_round_f32({0})",
+    dtypes.bfloat16: "wt_bf16_round_f32({0})",
 }
 
 # Element types that are not a WGSL storage type: read from and written to parts of 32-bit words.
@@ -39,6 +42,7 @@ UNPACK = {
     dtypes.int8: "extractBits(bitcast<i32>({word}), ({i} & 3u) * 8u, 8u)",
     dtypes.int16: "extractBits(bitcast<i32>({word}), ({i} & 1u) * 16u, 16u)",
     dtypes.float16: "wt_f16_unpack_u32(extractBits({word}, ({i} & 1u) * 16u, 16u))",
+    dtypes.bfloat16: "wt_bf16_unpack_u32(extractBits({word}, ({i} & 1u) * 16u, 16u))",
 }
 PACK = {
     dtypes.bool_: "select(0u, 1u, {0})",
@@ -46,6 +50,7 @@ PACK = {
     dtypes.int8: "(bitcast<u32>({0}) & 0xffu)",
     dtypes.int16: "(bitcast<u32>({0}) & 0xffffu)",
     dtypes.float16: "wt_f16_pack_f32({0})",
+    dtypes.bfloat16: "wt_bf16_pack_f32({0})",
 }
 
 # What an adapter must have to compute in a type: doubles are passed, and some of their functions computed, by way of
@@ -386,11 +391,9 @@ def nearest_float32(value: float) -> float:
 def float_bits(value, dtype) -> int:
     """The float32 bits of a number, rounded through its dtype first."""
     value = float(value)
-    if dtype is dtypes.float16:
-        try:
-            value = struct.unpack("<e", struct.pack("<e", value))[0]
-        except OverflowError:
-            value = float("inf") if value > 0 else float("-inf")
+    if dtypes.accumulator(dtype) is not dtype:
+        with np.errstate(over="ignore"):
+            value = float(dtypes.rounded(value, dtype))
     return struct.unpack("<I", struct.pack("<f", nearest_float32(value)))[0]
 
 

@@ -34,15 +34,21 @@ def finish(tensor: Tensor, requires_grad: bool) -> Tensor:
     return tensor.requires_grad_() if requires_grad else tensor
 
 
-def leaf(array: np.ndarray, device: Device, shape: tuple[int, ...] | None = None) -> Tensor:
-    """A tensor around a C-contiguous numpy array of a supported dtype; on cpu it shares the array's memory."""
+def leaf(array: np.ndarray, device: Device, shape: tuple[int, ...] | None = None, dtype: DType | None = None) -> Tensor:
+    """A tensor around a C-contiguous numpy array of a supported dtype; on cpu it shares the array's memory.
+
+    With `dtype`, the array holds that dtype's elements as they lie in memory, or values that are converted to it.
+    """
     shape = array.shape if shape is None else shape
-    dtype = dtypes.from_numpy_dtype(array.dtype)
+    if dtype is None:
+        dtype = dtypes.from_numpy_dtype(array.dtype)
+    elif array.dtype != dtype.memory:
+        array = dtypes.encode(array, dtype)
     flat = array.reshape(-1)
     if device.type == "cpu":
         return from_node(graph.data(flat, shape, dtype, device))
     if device.type != "webgpu":
-        return from_node(graph.data(elsewhere.upload(flat, device), shape, dtype, device))
+        return from_node(graph.data(elsewhere.upload(flat, device, dtype), shape, dtype, device))
     if not flat.size:
         return from_node(graph.data(engine.None_BUFFER, shape, dtype, device))
     from . import codegen
@@ -53,8 +59,9 @@ def leaf(array: np.ndarray, device: Device, shape: tuple[int, ...] | None = None
     return from_node(graph.data(gpu.upload(flat.view(np.uint8)), shape, dtype, device))
 
 
-def as_array(data: Any, dtype: DType | None, call: str) -> np.ndarray:
-    """Anything that describes numbers, as a fresh C-contiguous numpy array in native byte order."""
+def as_array(data: Any, dtype: DType | None, call: str) -> tuple[np.ndarray, DType]:
+    """Anything that describes numbers, as a fresh C-contiguous numpy array in native byte order, and the dtype it is for:
+    `leaf` makes the tensor of both."""
     if isinstance(data, np.ndarray) or np.isscalar(data) and isinstance(data, np.generic):
         array = np.asarray(data)
         if array.dtype.kind == "O":
@@ -63,9 +70,10 @@ def as_array(data: Any, dtype: DType | None, call: str) -> np.ndarray:
         array = np.asarray(data)
     else:
         array = nested_array(data, call, dtype)
-        if array.dtype == np.float64 and dtype is None and not has_numpy_double(data):
+        if array.dtype == np.float64 and dtype is None and (not array.size or not has_numpy_double(data)):
             with np.errstate(over="ignore"):
-                array = array.astype(dtypes.get_default_dtype().numpy)
+                dtype = dtypes.get_default_dtype()
+                array = array.astype(dtype.numpy)
     if array.dtype.kind not in "biuf":
         raise DTypeError(
             f"{call}: can't make a tensor of {type(data).__name__} with numpy dtype {array.dtype}; "
@@ -77,13 +85,13 @@ def as_array(data: Any, dtype: DType | None, call: str) -> np.ndarray:
         raise DTypeError(f"{call}: {error}") from None
     if array.dtype.kind == "f" and target.kind in ("int", "uint") and not isinstance(data, np.ndarray):
         check_finite(array, target, call)
-    if dtype is not None and array.dtype != dtype.numpy:
+    if dtype is not None and array.dtype != dtype.numpy:  # (bfloat16's values are converted from float32 at the end)
         from .ops.elementwise import convert_array
 
         check_range(array, dtype, call) if not isinstance(data, (np.ndarray, Tensor)) else None
         with np.errstate(all="ignore"):
-            return np.ascontiguousarray(convert_array(array, dtype)).reshape(array.shape)
-    return np.array(array, dtype=target.numpy, order="C", copy=True).reshape(array.shape)
+            return np.ascontiguousarray(convert_array(array, dtype)).reshape(array.shape), target
+    return np.array(array, dtype=target.numpy, order="C", copy=True).reshape(array.shape), target
 
 
 def has_numpy_double(data: Any) -> bool:
@@ -116,8 +124,6 @@ def nested_array(data: Any, call: str, dtype: DType | None) -> np.ndarray:
         raise ragged(data, call, None)
     if array.dtype == np.uint64 and not (dtype is not None and dtype.is_floating_point):
         raise DTypeError(f"{call}: an integer is too large for int64; use floats, or split it")
-    if array.size == 0 and array.dtype == np.float64:
-        return array.astype(dtypes.get_default_dtype().numpy)
     return array
 
 
@@ -194,7 +200,8 @@ def tensor(
         raise DTypeError(
             f"tensor(..., dtype={wanted}, requires_grad=True): only floating-point tensors can require gradients"
         )
-    made = leaf(as_array(data, wanted, "tensor()"), resolve(device))
+    array, chosen = as_array(data, wanted, "tensor()")
+    made = leaf(array, resolve(device), array.shape, chosen)
     return finish(made, requires_grad)
 
 
@@ -212,7 +219,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     if (
         isinstance(data, np.ndarray)
         and resolve(device).type == "cpu"
-        and (wanted is None or wanted.numpy == data.dtype)
+        and (wanted is None or wanted.memory == data.dtype)
     ):
         return from_numpy(data)
     return tensor(data, dtype=wanted, device=device)
@@ -410,7 +417,7 @@ def ramp_array(node: graph.Node) -> np.ndarray:
     index = np.arange(node.size, dtype=np.int64)
     if node.dtype.is_floating_point:
         kind: Any = np.float64 if node.dtype is dtypes.float64 else np.float32
-        return (kind(start) + index.astype(kind) * kind(step)).astype(node.dtype.numpy)
+        return kind(start) + index.astype(kind) * kind(step)
     return (int(start) + index * int(step)).astype(node.dtype.numpy)
 
 
@@ -466,7 +473,7 @@ def ramp_tensor(count: int, start: Any, step: Any, dtype: DType, device: Device)
     if dtype.is_floating_point and device.type == "webgpu" and count > 1 << 24 and dtype is not dtypes.float64:
         # The index itself would be rounded in float32: make the ramp on the host.
         array = ramp_array(graph.Node(ramp, (), {"start": start, "step": step}, (count,), dtype, device))
-        return leaf(array, device)
+        return leaf(array, device, (count,), dtype)
     return ramp((count,), dtype, device, start=start, step=step)
 
 
@@ -495,7 +502,7 @@ def linspace(
     values: Any = np.where(index < steps // 2, from_start, from_end)
     if steps == 1:
         values = np.array([start], kind)
-    result = leaf(np.ascontiguousarray(values.astype(chosen.numpy)), where)
+    result = leaf(np.ascontiguousarray(values.astype(chosen.numpy)), where, dtype=chosen)
     if out is not None:
         from .ops.elementwise import store_out
 
@@ -571,7 +578,7 @@ def moved(x: Tensor, device: Device) -> Tensor:
         return x
     if device.type == "meta" or (elsewhere.shapes_only and elsewhere.lacks_data(x)):
         return from_node(graph.data(elsewhere.NO_DATA, x._shape, x.dtype, device))
-    return leaf(np.ascontiguousarray(x._array()).reshape(x._shape), device, x._shape)
+    return leaf(np.ascontiguousarray(x._memory()).reshape(x._shape), device, x._shape, x.dtype)
 
 
 # ---- like a tensor --------------------------------------------------------------------------------------------------
@@ -597,7 +604,8 @@ new_method("new_full", full, "`webtorch.full(size, fill_value)` with this tensor
 new_method("new_empty", empty, "`webtorch.empty(size)` with this tensor's dtype and device.")
 
 TYPE_NAMES = {
-    "float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor", "int64": "LongTensor", "int32": "IntTensor",
+    "float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor", "bfloat16": "BFloat16Tensor",
+    "int64": "LongTensor", "int32": "IntTensor",
     "int16": "ShortTensor", "int8": "CharTensor", "uint8": "ByteTensor", "bool": "BoolTensor",
 }  # fmt: skip
 

@@ -202,7 +202,10 @@ def get_real_dtype(dtype: Any) -> DType:
     return dtypes.as_dtype(dtype)
 
 
-TENSOR_TYPES = {"FloatTensor": dtypes.float32, "DoubleTensor": dtypes.float64, "HalfTensor": dtypes.float16}
+TENSOR_TYPES = {
+    "FloatTensor": dtypes.float32, "DoubleTensor": dtypes.float64, "HalfTensor": dtypes.float16,
+    "BFloat16Tensor": dtypes.bfloat16,
+}  # fmt: skip
 
 
 def set_default_tensor_type(t: Any) -> None:

@@ -19,8 +19,10 @@ from webtorch.errors import DTypeError, did_you_mean
 class dtype:
     """An element type such as ``webtorch.float32``.
 
-    ``name`` is "float32", ``itemsize`` the bytes of one element, ``kind`` one of "bool", "uint", "int", "float",
-    and ``numpy`` the matching ``np.dtype``. Only the instances in this module exist; none can be made.
+    ``name`` is "float32", ``itemsize`` the bytes of one element, ``kind`` one of "bool", "uint", "int", "float".
+    ``numpy`` is the ``np.dtype`` that holds its values, ``memory`` that of its elements in memory, and ``computed`` the
+    one that numpy computes it in: 16-bit floats are computed in float32, and bfloat16, which numpy has not, lies in
+    memory as the upper half of a float32. Only the instances in this module exist; none can be made.
 
     >>> float32, float32.itemsize, float32.is_floating_point, int8.is_signed
     (webtorch.float32, 4, True, True)
@@ -28,11 +30,13 @@ class dtype:
 
     __slots__ = (
         "_promotion",
+        "computed",
         "is_complex",
         "is_floating_point",
         "is_signed",
         "itemsize",
         "kind",
+        "memory",
         "name",
         "numpy",
     )
@@ -40,6 +44,8 @@ class dtype:
     name: str
     kind: str
     numpy: np.dtype[Any]
+    memory: np.dtype[Any]
+    computed: np.dtype[Any]
     itemsize: builtins.int
     is_floating_point: builtins.bool
     is_complex: builtins.bool
@@ -57,12 +63,14 @@ class dtype:
         return "bool_" if self.name == "bool" else self.name
 
 
-def _make(name: str, kind: str) -> dtype:
+def _make(name: str, kind: str, numpy: str | None = None, memory: str | None = None) -> dtype:
     made = object.__new__(dtype)
     made.name = name
     made.kind = kind
-    made.numpy = np.dtype(name)
-    made.itemsize = made.numpy.itemsize
+    made.numpy = np.dtype(numpy or name)
+    made.memory = np.dtype(memory) if memory else made.numpy
+    made.itemsize = made.memory.itemsize
+    made.computed = np.dtype(np.float32) if kind == "float" and made.itemsize == 2 else made.numpy
     made.is_floating_point = kind == "float"
     made.is_complex = False
     made.is_signed = kind in ("int", "float")
@@ -71,23 +79,26 @@ def _make(name: str, kind: str) -> dtype:
 
 
 # fmt: off
-bool_   = _make("bool",    "bool")
-uint8   = _make("uint8",   "uint")
-int8    = _make("int8",    "int")
-int16   = _make("int16",   "int")
-int32   = _make("int32",   "int")
-int64   = _make("int64",   "int")
-float16 = _make("float16", "float")
-float32 = _make("float32", "float")
-float64 = _make("float64", "float")
+bool_    = _make("bool",    "bool")
+uint8    = _make("uint8",   "uint")
+int8     = _make("int8",    "int")
+int16    = _make("int16",   "int")
+int32    = _make("int32",   "int")
+int64    = _make("int64",   "int")
+float16  = _make("float16", "float")
+bfloat16 = _make("bfloat16", "float", numpy="float32", memory="uint16")
+float32  = _make("float32", "float")
+float64  = _make("float64", "float")
 # fmt: on
 
-ALL: tuple[dtype, ...] = (bool_, uint8, int8, int16, int32, int64, float16, float32, float64)
+ALL: tuple[dtype, ...] = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)
 
 
 def _promote(a: dtype, b: dtype) -> dtype:
     """PyTorch's promotion of two types: the kind decides before the width, so int64 with float16 is float16."""
     if a.kind == b.kind:
+        if a.itemsize == b.itemsize and a is not b:
+            return float32  # float16 and bfloat16: neither holds the other
         return a if a.itemsize >= b.itemsize else b
     rank = {"bool": 0, "uint": 1, "int": 2, "float": 3}
     low, high = sorted((a, b), key=lambda each: rank[each.kind])
@@ -116,6 +127,45 @@ def promote_types(a: dtype, b: dtype) -> dtype:
         ) from None
 
 
+# ---- values and memory ---------------------------------------------------------------------------------------------
+
+
+def decode(memory: np.ndarray, of: dtype) -> np.ndarray:
+    """The values of elements in memory, as numpy computes with them: the array itself but for the 16-bit floats."""
+    if of is bfloat16:
+        return (memory.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return memory.astype(np.float32) if of is float16 else memory
+
+
+def encode(values: Any, of: dtype) -> np.ndarray:
+    """Values as elements in memory: rounded to the nearest of the type, ties to even. NaN stays NaN."""
+    if of.computed is of.memory:
+        return np.asarray(values, dtype=of.memory, order="C")
+    # From float64 and int64 by way of float32, as PyTorch does.
+    single = np.asarray(values, dtype=np.float32, order="C")
+    if of is float16:
+        return single.astype(np.float16)
+    bits = single.view(np.uint32)
+    nearest = (bits + (np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1)))) >> np.uint32(16)
+    quiet = (bits >> np.uint32(16)) | np.uint32(0x40)
+    return np.where(np.isnan(single), quiet, nearest).astype(np.uint16)
+
+
+def rounded(values: Any, of: dtype) -> np.ndarray:
+    """Values brought to those that ``of`` has, in the type that numpy computes it in."""
+    array = encode(values, of)
+    return array if of.computed is of.memory else decode(array, of)
+
+
+def accumulator(of: dtype) -> dtype:
+    """The type that sums and other long computations are carried in: float32 for the 16-bit floats, else the type itself.
+
+    >>> accumulator(bfloat16), accumulator(float64), accumulator(int8)
+    (webtorch.float32, webtorch.float64, webtorch.int8)
+    """
+    return float32 if of is float16 or of is bfloat16 else of
+
+
 # ---- Python scalars and the default type ---------------------------------------------------------------------------
 
 _default_dtype = float32
@@ -142,7 +192,7 @@ def set_default_dtype(d: dtype) -> None:
     if not chosen.is_floating_point:
         raise DTypeError(
             f"set_default_dtype({chosen!r}): only floating-point types are supported as the default type; "
-            "use webtorch.float32, webtorch.float64 or webtorch.float16"
+            "use webtorch.float32, webtorch.float64, webtorch.float16 or webtorch.bfloat16"
         )
     _default_dtype = chosen
     for listener in _listeners:
@@ -225,7 +275,7 @@ def can_cast(from_: dtype, to: dtype) -> builtins.bool:
 
 # ---- looking types up ----------------------------------------------------------------------------------------------
 
-_BY_NUMPY = {(each.numpy.kind, each.itemsize): each for each in ALL}
+_BY_NUMPY = {(each.numpy.kind, each.itemsize): each for each in ALL if each is not bfloat16}
 _BY_NAME = {each.name: each for each in ALL} | {
     "bool_": bool_,
     "half": float16,
@@ -289,6 +339,15 @@ def as_dtype(x: Any) -> dtype:
 # ---- numeric limits ------------------------------------------------------------------------------------------------
 
 
+class _BFLOAT16:
+    """What numpy's finfo would say of bfloat16: 8 bits of exponent as in float32, 8 of precision."""
+
+    eps = 2.0**-7
+    max = (2.0 - eps) * 2.0**127
+    min = -max
+    smallest_normal = 2.0**-126
+
+
 class finfo:
     """Limits of a floating type, as ``torch.finfo``: bits, eps, max, min, tiny, smallest_normal, resolution, dtype.
 
@@ -304,7 +363,7 @@ class finfo:
         of = _default_dtype if type is None else as_dtype(type)
         if not of.is_floating_point:
             raise DTypeError(f"finfo({of!r}): finfo is for floating types; use webtorch.iinfo")
-        limits = np.finfo(of.numpy)
+        limits: Any = _BFLOAT16 if of is bfloat16 else np.finfo(of.numpy)
         self.bits = of.itemsize * 8
         self.eps = builtins.float(limits.eps)
         self.max = builtins.float(limits.max)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .devices import device as Device
+from .dtypes import decode, encode
 from .dtypes import dtype as DType
 from .errors import DeviceError, coded_error, did_you_mean
 
@@ -149,7 +150,7 @@ class DispatchConfig:
 
         arrays = [
             strided(
-                memory(value.buffer)[: extent_bytes(value)].view(value.dtype.numpy),
+                decode(memory(value.buffer)[: extent_bytes(value)].view(value.dtype.memory), value.dtype),
                 value.shape,
                 value.strides,
                 value.offset,
@@ -158,7 +159,7 @@ class DispatchConfig:
             else value
             for value in self.inputs
         ]
-        result = np.ascontiguousarray(self.numpy(arrays), self.output.dtype.numpy).reshape(-1).view(np.uint8)
+        result = encode(self.numpy(arrays), self.output.dtype).reshape(-1).view(np.uint8)
         memory(self.output.buffer)[: result.size] = result
 
 
@@ -209,13 +210,13 @@ class Memory:
 
     def read(self, dtype: DType) -> np.ndarray:
         if not self.size:
-            return np.empty(0, dtype.numpy)
+            return np.empty(0, dtype.memory)
         found = np.frombuffer(self.entry.ready().read_buffer(self.buffer, self.size, 0), np.uint8)
         if found.size != self.size:
             raise DeviceError(
                 f"device {self.entry.name!r}: read_buffer gave {found.size} bytes where {self.size} were asked for"
             )
-        return found.copy().view(dtype.numpy)
+        return found.copy().view(dtype.memory)
 
 
 CUSTOM: dict[str, Entry] = {}
@@ -242,14 +243,12 @@ def check_dtype(entry: Entry, dtype: DType, call: str) -> None:
         )
 
 
-def upload(flat: np.ndarray, device: Device) -> Any:
-    """A numpy array in the memory of a device: what a node of that device holds."""
-    from .dtypes import from_numpy_dtype
-
+def upload(flat: np.ndarray, device: Device, dtype: DType) -> Any:
+    """Elements of a dtype in the memory of a device: what a node of that device holds."""
     if device.type == "meta":
         return NO_DATA
     entry = entry_of(device)
-    check_dtype(entry, from_numpy_dtype(flat.dtype), f"a tensor on {device.type}")
+    check_dtype(entry, dtype, f"a tensor on {device.type}")
     return Memory(entry, flat.nbytes).write(np.ascontiguousarray(flat).view(np.uint8))
 
 

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import elsewhere
+from . import dtypes, elsewhere
 from .errors import OutOfMemoryError, ShaderCompileError, ShapeError  # noqa: F401 (re-exported for those who catch here)
 from .interrupts import held_back
+from .shapes import numel
 
 if TYPE_CHECKING:
     from .graph import Node
@@ -111,11 +112,17 @@ def caller() -> str:
 
 
 def evaluate(node: Node, read: Callable[[Node], np.ndarray] | None = None) -> np.ndarray:
-    """`node` computed by its row's numpy; `read` gives the flat array of an argument (its buffer on cpu)."""
+    """`node` computed by its row's numpy; `read` gives the flat array of an argument (its buffer on cpu).
+
+    What is of a 16-bit float is computed in float32, and rounded once at the end: as in the kernels."""
+    if node.op.moves and node.dtype.computed is not node.dtype.memory:
+        arrays = [memory_view(argument, read) for argument in node.args]
+        return np.array(node.op.evaluate(node, arrays), order="C").reshape(-1)
     arrays = [argument_array(argument, read) for argument in node.args]
     with np.errstate(all="ignore"):
         result = node.op.evaluate(node, arrays)
-    result = np.ascontiguousarray(result, dtype=node.dtype.numpy).reshape(-1)
+    with np.errstate(all="ignore"):
+        result = dtypes.encode(result, node.dtype).reshape(-1)
     # A result that is a view of an argument's memory would alias it: values are immutable, so it is copied. A broadcast
     # of one element is read-only, and whoever owns the result may write to it.
     if not result.flags.writeable or (
@@ -132,14 +139,28 @@ def argument_array(argument: Any, read: Callable[[Node], np.ndarray] | None = No
 
     if isinstance(argument, graph.Scalar):
         return numpy_scalar(argument.value, argument.dtype)
+    dtype = argument.dtype
+    if dtype.computed is dtype.memory:
+        return memory_view(argument, read)
+    if numel(argument.shape) <= argument.node.size:
+        return dtypes.decode(memory_view(argument, read), dtype)
+    flat = read(argument.node) if read is not None else argument.node.buffer
+    return strided(dtypes.decode(flat, dtype), argument.shape, argument.strides, argument.offset)
+
+
+def memory_view(argument: Any, read: Callable[[Node], np.ndarray] | None = None) -> np.ndarray:
+    """The elements of an operand as they lie in memory."""
     flat = read(argument.node) if read is not None else argument.node.buffer
     return strided(flat, argument.shape, argument.strides, argument.offset)
 
 
 def numpy_scalar(value: Any, dtype) -> Any:
+    """A number as numpy computes with it in `dtype`: rounded to the dtype's values."""
     if dtype.kind in ("int", "uint"):
         return np.array(int(value) & 0xFFFFFFFFFFFFFFFF, dtype=np.uint64).astype(dtype.numpy)[()]
     with np.errstate(all="ignore"):
+        if dtype.computed is not dtype.memory:
+            return dtypes.rounded(value, dtype)[()]
         return dtype.numpy.type(value)
 
 
@@ -224,20 +245,21 @@ def add_check(node: Node, verdict: Callable[[Any], BaseException | None]) -> Non
 
 
 def read(node: Node) -> np.ndarray:
-    """The flat numpy array of a node's value; on a GPU this computes, submits, waits and copies."""
+    """The flat array of a node's elements as they lie in memory (see `dtypes`); on a GPU this computes, submits, waits
+    and copies."""
     if node.buffer is elsewhere.NO_DATA or node.device.type not in ("cpu", "webgpu"):
         return elsewhere.download(node)
     if node.device.type == "cpu":
         return node.buffer
     if node.size == 0:
-        return np.empty(0, node.dtype.numpy)
+        return np.empty(0, node.dtype.memory)
     from .backends import wgpu as backend
 
     with _lock:
         realize([node, *(check for check, _ in _checks)])
         device = backend.get_device()
         raise_findings(device)
-        return device.read(node.buffer, node.nbytes).view(node.dtype.numpy)
+        return device.read(node.buffer, node.nbytes).view(node.dtype.memory)
 
 
 def synchronize() -> None:
@@ -257,7 +279,7 @@ def raise_findings(device) -> None:
     be looked at, because of an interrupt or for want of memory, are kept for the next read."""
     while _checks:
         check, verdict = _checks[0]
-        found = device.read(check.buffer, check.nbytes).view(check.dtype.numpy)
+        found = device.read(check.buffer, check.nbytes).view(check.dtype.memory)
         others, _checks[:] = _checks[1:], []  # the verdict may read, too
         error = verdict(found)
         if error is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import engine
+from . import dtypes, engine
 from .codegen import NARROW, Kernel, Limits, render
 from .errors import ShapeError
 from .fuse import Group
@@ -193,7 +193,7 @@ def reference(node: Node, device) -> np.ndarray:
         if id(current) in arrays:
             stack.pop()
         elif current.buffer is not None:
-            arrays[id(current)] = device.read(current.buffer, current.nbytes).view(current.dtype.numpy)
+            arrays[id(current)] = device.read(current.buffer, current.nbytes).view(current.dtype.memory)
             stack.pop()
         else:
             missing = [a.node for a in current.args if hasattr(a, "node") and id(a.node) not in arrays]
@@ -207,13 +207,14 @@ def reference(node: Node, device) -> np.ndarray:
 
 def compare(node: Node, expected: np.ndarray, device, source: str) -> None:
     """Stop at the first kernel whose result differs from numpy's, or holds a NaN that numpy's does not (WEBTORCH_CHECK)."""
-    got = device.read(node.buffer, node.nbytes).view(node.dtype.numpy)
+    got = dtypes.decode(device.read(node.buffer, node.nbytes).view(node.dtype.memory), node.dtype)
+    expected = dtypes.decode(expected, node.dtype)
     if node.dtype.is_floating_point:
         scale = float(np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected)))
         good = np.allclose(
             got,
             expected,
-            rtol=1e-2 if node.dtype.itemsize == 2 else 1e-3,
+            rtol=1e-3 if node.dtype.itemsize > 2 else 1e-2 if node.dtype is dtypes.float16 else 4e-2,
             atol=1e-4 * max(scale, 1e-30),
             equal_nan=True,
         )

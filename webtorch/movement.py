@@ -655,7 +655,9 @@ def triangle_indices(row: int, col: int, offset: int, dtype: Any, device: Any, l
     target = dtypes.as_dtype(dtype) if dtype is not None else dtypes.int64
     if target not in (dtypes.int64, dtypes.int32):
         raise DTypeError(f"{call}(dtype={target}): not implemented; use int64 or int32")
-    return creation.leaf(np.ascontiguousarray(np.stack(found).astype(target.numpy)), creation.resolve(device))
+    return creation.leaf(
+        np.ascontiguousarray(np.stack(found).astype(target.numpy)), creation.resolve(device), dtype=target
+    )
 
 
 def tril_indices(

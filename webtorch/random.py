@@ -427,7 +427,7 @@ def randperm(
     first, second = counter.threefry(np.arange(n, dtype=np.uint32), number, key0, key1)
     order = np.argsort(first.astype(np.uint64) << np.uint64(32) | second, kind="stable")
     chosen = dtypes.as_dtype(dtype) if dtype is not None else dtypes.int64
-    return stored("randperm", leaf(order.astype(chosen.numpy), resolve(device)), out, requires_grad)
+    return stored("randperm", leaf(order.astype(chosen.numpy), resolve(device), dtype=chosen), out, requires_grad)
 
 
 def permutations(shape: tuple[int, ...], generator: Generator | None, dtype: Any, device: Any) -> Tensor:

@@ -265,7 +265,12 @@ class Tensor:
     # ---- reading ----------------------------------------------------------------------------------------------------
 
     def _array(self) -> np.ndarray:
-        """The elements as a numpy array: the memory itself on cpu, a copy from a GPU."""
+        """The elements as a numpy array: the memory itself on cpu, a copy from a GPU, or for bfloat16 as float32."""
+        memory = self._memory()
+        return memory if self.dtype.memory is self.dtype.numpy else dtypes.decode(memory, self.dtype)
+
+    def _memory(self) -> np.ndarray:
+        """The elements as they lie in memory, which is a numpy type of their own for all dtypes but bfloat16."""
         if self._batch:
             from .batching import Unbatchable
 
@@ -282,7 +287,8 @@ class Tensor:
         """The elements as a numpy array of the same shape and dtype.
 
         On cpu the array shares this tensor's memory; from a GPU it is a copy, which waits for pending work.
-        Raises RuntimeError for a tensor that requires grad unless `force` is true.
+        Raises RuntimeError for a tensor that requires grad unless `force` is true, and DTypeError, a TypeError, for
+        bfloat16, which numpy has not.
 
         >>> import webtorch
         >>> webtorch.tensor([1, 2]).numpy()
@@ -291,6 +297,8 @@ class Tensor:
         self._check_readable("calling .numpy() on a Tensor")
         if self.requires_grad and not force:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        if self.dtype is dtypes.bfloat16:
+            raise DTypeError("numpy() of a bfloat16 tensor: numpy has no such type; use tensor.float().numpy()")
         return self._array()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -415,7 +423,7 @@ class Tensor:
                 node = storage.node = graph.data(node.buffer.copy(), node.shape, node.dtype, node.device)
                 node.storage = weakref.ref(storage)
             target = engine.strided(node.buffer, self._shape, self._strides, self._offset)
-            source = value._array()
+            source = value._memory()
             if np.may_share_memory(target, source):
                 source = source.copy()
             np.copyto(target, source)
@@ -566,16 +574,17 @@ class Tensor:
         return result
 
     def __reduce__(self):
-        return rebuild, (type(self), self._array().copy(), str(self.device.type), self._leaf_requires_grad)
+        memory = self._memory().copy()
+        return rebuild, (type(self), memory, str(self.device.type), self._leaf_requires_grad, self.dtype)
 
 
-def rebuild(cls: type, array: np.ndarray, device: str, requires_grad: bool) -> Tensor:
+def rebuild(cls: type, array: np.ndarray, device: str, requires_grad: bool, dtype: Any = None) -> Tensor:
     """Unpickle a tensor: its values as numpy, put back on the device it came from when there is one, else on cpu."""
     from . import creation, devices
 
     if device == "webgpu" and not devices.is_webgpu_available():
         device = "cpu"
-    made = creation.tensor(array, device=device)
+    made = creation.leaf(np.array(array, order="C"), devices.device(device), array.shape, dtype)
     result = make(cls, made._storage.node, made._storage)
     result._leaf_requires_grad = requires_grad
     return result

@@ -34,7 +34,7 @@ def window(
     count = length + 1 if periodic else length
     values = np.ones(length) if length <= 1 else formula(np.arange(count) / (count - 1))[:length]
     array = np.ascontiguousarray(np.asarray(values).astype(chosen.numpy))
-    return creation.finish(creation.leaf(array, creation.resolve(device)), requires_grad)
+    return creation.finish(creation.leaf(array, creation.resolve(device), dtype=chosen), requires_grad)
 
 
 def bartlett_window(
@@ -122,7 +122,7 @@ def logspace(
     chosen = dtypes.as_dtype(dtype) if dtype is not None else dtypes.get_default_dtype()
     exponents = np.linspace(float(start), float(end), int(steps))
     array = np.ascontiguousarray(np.power(float(base), exponents).astype(chosen.numpy))
-    result = creation.leaf(array, creation.resolve(device))
+    result = creation.leaf(array, creation.resolve(device), dtype=chosen)
     if out is not None:
         from .ops.elementwise import store_out
 
@@ -151,6 +151,7 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
         )
     if count > 0 and offset + count * chosen.itemsize > room:
         raise ValueError(f"{call}: requested buffer length ({count} elements) exceeds the buffer of {room} bytes")
-    array = np.frombuffer(buffer, chosen.numpy, count, offset)
-    shared = creation.from_numpy(array if array.flags.writeable else array.copy())
+    array = np.frombuffer(buffer, chosen.memory, count, offset)
+    writeable = array if array.flags.writeable else array.copy()
+    shared = creation.leaf(writeable, creation.resolve("cpu"), dtype=chosen)
     return creation.finish(shared, requires_grad)

@@ -39,6 +39,7 @@ class Op:
     batches = False  # knows what to do with hidden dimensions (vmap); kinds that do not are run example by example
     moves_levels = False  # its gradient rules take care of hidden dimensions themselves
     inlines = False  # may be expanded where it is read, instead of being stored
+    moves = False  # only moves elements of its own dtype about: numpy need not know what they mean
     keeps_index = False  # element i of the result needs element i of (broadcast) arguments only
     has_epilogue = True  # elementwise consumers may be computed where the results are stored
     weight = 1  # how much one expansion costs, in ops

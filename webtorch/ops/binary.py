@@ -14,7 +14,7 @@ from ..tensor import Tensor
 from . import describe, is_number
 from .elementwise import Elementwise, comparison, floating, floating_only, integer_only, integral, logical
 from .unary import isnan, log, no_bool, sigmoid, zeros
-from .variant import Checked, Optioned, Variant, wide
+from .variant import Checked, NextAfter, Optioned, Variant, wide
 
 LN2 = math.log(2)
 
@@ -187,14 +187,6 @@ def check_power(call: str, inputs: list, given: dict) -> None:
         raise DTypeError(
             f"{call}({describe(*inputs)}): integers to negative integer powers are not allowed; convert with .float() first"
         )
-
-
-def check_nextafter(call: str, inputs: list, given: dict) -> None:
-    """On webgpu float16 is computed in float32, whose next number rounds back to where it came from."""
-    if any(isinstance(value, Tensor) and value.device.type == "webgpu" for value in inputs) and not any(
-        isinstance(value, Tensor) and value.dtype in (dtypes.float32, dtypes.float64) for value in inputs
-    ):
-        raise DTypeError(f"{call}({describe(*inputs)}): webgpu has it for float32 only; use device='cpu'")
 
 
 # ---- derivatives ----------------------------------------------------------------------------------------------------
@@ -493,9 +485,9 @@ xlogy = Elementwise("xlogy", numpy=wide(numpy_xlogy), dtype=floating, wgsl="wt_x
 tensor([0.0000, 2.1972])
 """)
 
-nextafter = Checked("nextafter", numpy=np.nextafter, dtype=floating_only, check=check_nextafter, wgsl={"float": "wt_nextafter({x}, {y})"},
+nextafter = NextAfter("nextafter", numpy=np.nextafter, dtype=floating_only, wgsl={"float": "wt_nextafter({x}, {y})"},
     vjp=(lambda g, x, y: where(x == y, 0, g), lambda g: zeros(g)),
-    doc="""The next number after x in the direction of y. Only for floating dtypes; on webgpu only float32.
+    doc="""The next number after x in the direction of y. Only for floating dtypes; on webgpu not for float64.
 
 >>> webtorch.nextafter(webtorch.tensor([1.0]), webtorch.tensor([2.0])) > 1
 tensor([True])

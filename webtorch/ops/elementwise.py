@@ -346,7 +346,7 @@ def scalar_kind(name: str, compute: DType) -> DType:
     """Words of a random key are raw bits; all other scalars are of the dtype that the arithmetic is done in."""
     if name.startswith("bits_"):
         return dtypes.int32
-    return compute if compute not in (dtypes.bool_, dtypes.float16) else dtypes.float32
+    return dtypes.float32 if compute is dtypes.bool_ else dtypes.accumulator(compute)
 
 
 def check_scalar(value: Any, call: str, name: str) -> Any:
@@ -420,7 +420,7 @@ def convert_array(array: np.ndarray, target: DType) -> np.ndarray:
     if target.kind in ("int", "uint") and array.dtype.kind == "f":
         wide = array.astype(np.int64 if target.itemsize == 8 or target.itemsize < 4 else np.int64)
         return wide.astype(target.numpy) if target.itemsize != 4 else narrow_to_int32(array, wide)
-    return array.astype(target.numpy)
+    return array.astype(target.computed)
 
 
 def narrow_to_int32(array: np.ndarray, wide: np.ndarray) -> np.ndarray:
@@ -432,6 +432,7 @@ def narrow_to_int32(array: np.ndarray, wide: np.ndarray) -> np.ndarray:
 class Copy(Op):
     """The elements of a view in row-major order."""
 
+    moves = True
     inlines = True
     keeps_index = True
 

@@ -22,6 +22,7 @@ class Take(Op):
     """
 
     batches = True
+    moves = True
     inlines = True
     weight = 2
 
@@ -141,6 +142,7 @@ class Write(Op):
     """The first argument with the elements of one view of it replaced by the second argument's."""
 
     batches = True
+    moves = True
 
     inlines = False
     has_epilogue = False
@@ -189,6 +191,8 @@ class Put(Write):
     values for one place one is stored; when adding, all are. On a GPU in no fixed order, unless deterministic algorithms
     were asked for.
     """
+
+    moves = False
 
     def __call__(
         self, old: Tensor, value: Tensor, indices: list[Tensor], dims: tuple[int, ...], accumulate: bool

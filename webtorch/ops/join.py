@@ -12,6 +12,7 @@ class Join(Op):
     """`cat`; recorded as writes into a fresh tensor, so that any number of inputs of any size fit any adapter."""
 
     batches = True
+    moves = True
 
     def __call__(self, tensors: list[Tensor], dim: int) -> Tensor:
         first = tensors[0]

@@ -104,7 +104,7 @@ class Contract(Op):
             part_b = Operand(
                 b.node, (*b.shape[:nb], length, *b.shape[nb + 1 :]), b.strides, b.offset + start * b.strides[nb]
             )
-            wide = dtypes.float32 if dtype is dtypes.float16 else dtype
+            wide = dtypes.accumulator(dtype)
             parts.append(graph.record(self, (part_a, part_b), {"groups": (nb, nm, 1, nn)}, shape, wide, device))
         from ..functional import stack
 
@@ -131,8 +131,6 @@ class Contract(Op):
         nb, nm, nk, nn = node.attributes["groups"]
         batch = numel(a.shape[:nb])
         m, k, n = numel(a.shape[nb : nb + nm]), numel(a.shape[nb + nm :]), numel(b.shape[nb + nk :])
-        if a.dtype == np.float16:
-            a, b = a.astype(np.float32), b.astype(np.float32)
         left, right = np.reshape(a, (batch, m, k)), np.reshape(b, (batch, k, n))
         if batch == 1:
             return np.matmul(left[0], right[0]).reshape(node.shape)

@@ -214,7 +214,7 @@ class Reduce(Op):
 
 def accumulator(dtype: DType) -> DType:
     """The dtype that partial results have: 16-bit floats are accumulated in float32."""
-    return dtypes.float32 if dtype is dtypes.float16 else dtype
+    return dtypes.accumulator(dtype)
 
 
 def restore(value: Tensor, x_shape: tuple, dims: tuple, keepdim: bool) -> Tensor:

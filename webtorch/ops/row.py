@@ -52,7 +52,7 @@ class Softmax(Op):
         device = x.device
         levels = batching.levels_of(x) if x._batch else ()
         operand = batching.operand(x, levels) if levels else x._operand()
-        operand = cast_operand(operand, dtypes.float32 if x.dtype is dtypes.float16 else x.dtype)
+        operand = cast_operand(operand, dtypes.accumulator(x.dtype))
         if device.type == "webgpu":
             from ..backends import wgpu as backend
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes, graph
+from ..dtypes import dtype as DType
 from ..tensor import Tensor
 from .elementwise import Elementwise
 
@@ -54,6 +56,25 @@ class Optioned(Checked):
             if row is not self:
                 return row(*inputs, out=out, **scalars, **given)
         return super().__call__(*inputs, out=out, **given)
+
+
+class NextAfter(Elementwise):
+    """The neighbour of a number: the one row to which 16-bit floats are more than float32 numbers to be rounded."""
+
+    def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
+        of = node.dtype
+        if dtypes.accumulator(of) is of:
+            return super().evaluate(node, arrays)
+        x, y = np.broadcast_arrays(*arrays)
+        bits = dtypes.encode(x, of).view(np.uint16)
+        step = np.where(np.signbit(x) == (y < x), bits + np.uint16(1), bits - np.uint16(1))
+        step = np.where(x == 0, np.where(np.signbit(y), np.uint16(0x8001), np.uint16(1)), step)
+        moved = np.where(x == y, y, dtypes.decode(step.view(of.memory), of))
+        return np.where(np.isnan(x) | np.isnan(y), np.float32(np.nan), moved)
+
+    def expression(self, compute: DType) -> str | None:
+        names = {dtypes.float16: "wt_f16_nextafter({x}, {y})", dtypes.bfloat16: "wt_bf16_nextafter({x}, {y})"}
+        return names.get(compute) or super().expression(compute)
 
 
 def wide(function: Callable) -> Callable:
