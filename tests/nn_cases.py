@@ -54,6 +54,16 @@ def signs(*shape: int) -> Callable:
     return draw
 
 
+def fixed(*shape: int) -> Callable:
+    """Normal numbers of which no gradient is wanted."""
+
+    def draw(rng):
+        return rng.standard_normal(shape).astype(np.float32)
+
+    draw.constant = True
+    return draw
+
+
 def ties(*shape: int) -> Callable:
     """Few different values, so that windows hold equal maxima."""
 
@@ -86,7 +96,22 @@ def helpers(lib: Any) -> dict[str, Any]:
             output, last = self.layer(packed, *state)
             return output, *rnn.pad_packed_sequence(output, padding_value=2.0)[:1], last
 
-    return {"Packed": Packed}
+    class Silent(lib.nn.Module):
+        """Attention that is not asked for its weights, with both masks."""
+
+        def __init__(self, attention: Any) -> None:
+            super().__init__()
+            self.attention = attention
+
+        def forward(self, query: Any, key: Any, value: Any) -> Any:
+            device = query.device
+            padding = lib.tensor([[False] * 6, [False] * 4 + [True] * 2], device=device)
+            mask = lib.zeros(9, 6, device=device).masked_fill(
+                lib.ones(9, 6, device=device).triu(2).bool(), float("-inf")
+            )
+            return self.attention(query, key, value, key_padding_mask=padding, attn_mask=mask, need_weights=False)[0]
+
+    return {"Packed": Packed, "Silent": Silent}
 
 
 def function(text: str, *inputs: Any) -> tuple[str, Case]:
@@ -227,7 +252,23 @@ CASES: list[tuple[str, Case]] = [
     function("F.scaled_dot_product_attention(x, y, z, is_causal=True, scale=0.3)", (2, 4, 5), (2, 4, 5), (2, 4, 5)),
     function("F.scaled_dot_product_attention(x, y, z, attn_mask=w)", (2, 4, 5), (2, 6, 5), (2, 6, 5), (4, 6)),
     function("F.scaled_dot_product_attention(x, y, y, enable_gqa=True)", (1, 4, 3, 5), (1, 2, 3, 5)),
+    function("F.scaled_dot_product_attention(x, y, z)", (2, 9, 8), (2, 13, 8), (2, 13, 6)),
+    function("F.scaled_dot_product_attention(x, y, z, is_causal=True)", (3, 11, 4), (3, 11, 4), (3, 11, 4)),
+    function("F.scaled_dot_product_attention(x, y, z, is_causal=True)", (1, 9, 5), (1, 14, 5), (1, 14, 3)),
+    function("F.scaled_dot_product_attention(x, y, z, is_causal=True)", (1, 14, 5), (1, 9, 5), (1, 9, 3)),
+    function("F.scaled_dot_product_attention(x, y, z, attn_mask=w)", (2, 2, 9, 5), (2, 2, 6, 5), (2, 2, 6, 5), fixed(2, 1, 9, 6)),
+    function("F.scaled_dot_product_attention(x, y, z, attn_mask=w > 0.9)", (2, 2, 9, 5), (2, 2, 6, 5), (2, 2, 6, 5), fixed(9, 6)),
+    function("F.scaled_dot_product_attention(x, y, y, enable_gqa=True, is_causal=True)", (2, 4, 9, 6), (2, 2, 9, 6)),
+    function("F.scaled_dot_product_attention(x.transpose(1, 2), y, y)", (2, 9, 3, 4), (2, 1, 10, 4)),
     # ---- attention and whole networks
+    module("Silent(nn.MultiheadAttention(8, 2))", (9, 2, 8), (6, 2, 8), (6, 2, 8)),
+    module("nn.TransformerEncoderLayer(8, 2, 6, dropout=0.0)", (9, 2, 8)),
+    module("nn.TransformerEncoderLayer(8, 2, 6, dropout=0.0, activation='gelu', norm_first=True, batch_first=True)", (2, 3, 8)),
+    module("nn.TransformerDecoderLayer(8, 2, 6, dropout=0.0, bias=False)", (9, 2, 8), (4, 2, 8)),
+    module("nn.TransformerDecoderLayer(8, 2, 6, dropout=0.0, norm_first=True)", (3, 8), (4, 8)),
+    module("nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 6, dropout=0.0), 2, nn.LayerNorm(8))", (5, 2, 8)),
+    module("nn.Transformer(8, 2, 1, 1, 6, dropout=0.0)", (5, 2, 8), (4, 2, 8)),
+    module("nn.Transformer(8, 2, 1, 2, 6, dropout=0.1, batch_first=True)", (2, 5, 8), (2, 4, 8), mode="eval"),
     module("nn.MultiheadAttention(8, 2)", (5, 2, 8), (6, 2, 8), (6, 2, 8)),
     module("nn.MultiheadAttention(8, 4, batch_first=True, bias=False)", (2, 5, 8), (2, 5, 8), (2, 5, 8)),
     module("nn.MultiheadAttention(8, 2, kdim=3, vdim=5, add_bias_kv=True, add_zero_attn=True)", (5, 2, 8), (6, 2, 3), (6, 2, 5)),
@@ -311,6 +352,8 @@ def compute(
             array = as_array(value)
             if array.dtype.kind == "f" and "Loss" not in text:
                 array = generator(text, name).standard_normal(array.shape).astype(np.float32)
+                if "Transformer" in text:  # in deep networks large weights would drown the differences in rounding
+                    array = array * np.float32(0.3)
                 state[name] = to(np.abs(array) + 0.5 if "var" in name else array)
             else:
                 state[name] = value

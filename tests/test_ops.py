@@ -58,8 +58,10 @@ KINDS = (Elementwise, Cast, Copy, Fill, Reduce, Softmax, Scan, View, Join, Take,
 
 
 def test_every_row_is_of_a_kind_that_is_tested():
-    # The rows of webtorch.nn are tested with it, in test_nn; those of vmap in test_func, two in test_counting.
+    # The rows of webtorch.nn are tested with it, in test_nn and test_attention; those of vmap in test_func, two in test_counting.
     elsewhere = {
+        "_attention",
+        "_attention_gradient",
         "_convolution",
         "_linear",
         "_pick",

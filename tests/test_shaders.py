@@ -48,6 +48,12 @@ def taken_for_a_gpu():
         engine._limits_cache = before
 
 
+def attention_and_gradient():
+    q = webtorch.rand(1, 9, 4, device="webgpu", requires_grad=True)
+    result = webtorch.nn.functional.scaled_dot_product_attention(q, q.detach(), q.detach())
+    return result, *webtorch.autograd.grad(result.sum(), q)
+
+
 @pytest.mark.gpu
 def test_every_kernel_file_runs():
     """A set of programs that needs every file in shaders/ that holds a kernel: each one compiles on this adapter."""
@@ -75,6 +81,7 @@ def test_every_kernel_file_runs():
             x,
             x.index_add(0, webtorch.tensor([0, 0], device="webgpu"), x[:2]),
             webtorch.rand(5, device="webgpu"),
+            *attention_and_gradient(),
         ]
         for result in results:
             result.numpy()

@@ -18,9 +18,11 @@ from .pooling import *  # noqa: F403
 from .pooling import __all__ as _pooling
 from .recurrent import *  # noqa: F403
 from .recurrent import __all__ as _recurrent
+from .transformer import *  # noqa: F403
+from .transformer import __all__ as _transformer
 
 __all__ = [
     "Buffer", "Module", "Parameter", "functional", "init", "utils",
     *_activation, *_containers, *_convolution, *_layers, *_loss, *_normalization, *_pooling,
-    *_recurrent,
+    *_recurrent, *_transformer,
 ]  # fmt: skip

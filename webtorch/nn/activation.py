@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import creation, dtypes
-from ..errors import ShapeError
-from ..ops.binary import where
+from .. import creation
 from ..tensor import Tensor
 from . import functional as F
 from . import init
-from .functional.attention import attention_weights
-from .layers import Linear
+from .layers import NonDynamicallyQuantizableLinear
 from .module import Module, Parameter
 
 __all__ = [
@@ -346,7 +343,7 @@ class MultiheadAttention(Module):
             "v_proj_weight", None if same else Parameter(creation.empty(embed_dim, self.vdim, **make))
         )
         self.register_parameter("in_proj_bias", Parameter(creation.empty(3 * embed_dim, **make)) if bias else None)
-        self.out_proj = Linear(embed_dim, embed_dim, bias=bias, **make)
+        self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias=bias, **make)
         self.register_parameter("bias_k", Parameter(creation.empty(1, 1, embed_dim, **make)) if add_bias_kv else None)
         self.register_parameter("bias_v", Parameter(creation.empty(1, 1, embed_dim, **make)) if add_bias_kv else None)
         self._reset_parameters()
@@ -373,89 +370,32 @@ class MultiheadAttention(Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        if query.ndim not in (2, 3):
-            raise ShapeError(
-                f"MultiheadAttention: query should be unbatched 2D or batched 3D but received {query.ndim}-D query tensor"
-            )
-        if is_causal and attn_mask is None:
-            raise ShapeError("MultiheadAttention: Need attn_mask if specifying the is_causal hint.")
-        batched = query.ndim == 3
-        if not batched:
-            query, key, value = (x.unsqueeze(0) for x in (query, key, value))
-            key_padding_mask = key_padding_mask.unsqueeze(0) if key_padding_mask is not None else None
-        elif not self.batch_first:
+        flipped = self.batch_first and query.ndim == 3
+        if flipped:
             query, key, value = (x.transpose(0, 1) for x in (query, key, value))
-        if query.shape[-1] != self.embed_dim:
-            raise AssertionError(f"was expecting embedding dimension of {self.embed_dim}, but got {query.shape[-1]}")
-        batch, length, width = query.shape
-        q, k, v = self.project(query, key, value)
-        if self.bias_k is not None:
-            k = appended(k, self.bias_k.expand((batch, 1, width)))
-            v = appended(v, self.bias_v.expand((batch, 1, width)))
-        if self.add_zero_attn:
-            zero = creation.zeros(batch, 1, width, dtype=k.dtype, device=k.device)
-            k, v = appended(k, zero), appended(v, zero)
-        mask = self.merged_mask(key_padding_mask, attn_mask, batch, length, key.shape[1], k.shape[1], q)
-        heads = [x.reshape((batch, -1, self.num_heads, self.head_dim)).transpose(1, 2) for x in (q, k, v)]
-        weights = attention_weights(heads[0], heads[1], mask, False, None)
-        weights = F.dropout(weights, self.dropout, self.training)
-        mixed = (weights @ heads[2]).transpose(1, 2).reshape((batch, length, width))
-        output = self.out_proj(mixed)
-        if not batched:
-            output = output.squeeze(0)
-        elif not self.batch_first:
-            output = output.transpose(0, 1)
-        if not need_weights:
-            return output, None
-        if average_attn_weights:
-            weights = weights.mean(1)
-        return output, weights if batched else weights.squeeze(0)
-
-    def project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values."""
-        width = self.embed_dim
-        biases = (
-            (None,) * 3
-            if self.in_proj_bias is None
-            else tuple(self.in_proj_bias[n * width : (n + 1) * width] for n in range(3))
+        output, weights = F.multi_head_attention_forward(
+            query,
+            key,
+            value,
+            self.embed_dim,
+            self.num_heads,
+            self.in_proj_weight,
+            self.in_proj_bias,
+            self.bias_k,
+            self.bias_v,
+            self.add_zero_attn,
+            self.dropout,
+            self.out_proj.weight,
+            self.out_proj.bias,
+            training=self.training,
+            key_padding_mask=key_padding_mask,
+            need_weights=need_weights,
+            attn_mask=attn_mask,
+            use_separate_proj_weight=not self._qkv_same_embed_dim,
+            q_proj_weight=self.q_proj_weight,
+            k_proj_weight=self.k_proj_weight,
+            v_proj_weight=self.v_proj_weight,
+            average_attn_weights=average_attn_weights,
+            is_causal=is_causal,
         )
-        if self._qkv_same_embed_dim:
-            matrices = tuple(self.in_proj_weight[n * width : (n + 1) * width] for n in range(3))
-        else:
-            matrices = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
-        q, k, v = (
-            F.linear(x, matrix, bias) for x, matrix, bias in zip((query, key, value), matrices, biases, strict=True)
-        )
-        return q, k, v
-
-    def merged_mask(
-        self, padding: Any, mask: Any, batch: int, length: int, given: int, keys: int, like: Tensor
-    ) -> Tensor | None:
-        """Both masks as numbers to add to the scores of shape (batch, heads, length, keys)."""
-        total = None
-        if mask is not None:
-            if mask.ndim == 3:
-                mask = mask.reshape((batch, self.num_heads, length, given))
-            total = additive(mask, like)
-        if padding is not None:
-            if tuple(padding.shape) != (batch, given):
-                raise ShapeError(
-                    f"MultiheadAttention: expecting key_padding_mask shape of {(batch, given)}, but got {tuple(padding.shape)}"
-                )
-            padding = additive(padding.reshape((batch, 1, 1, given)), like)
-            total = padding if total is None else total + padding
-        if total is not None and keys > given:  # what was added to the keys may be seen by all
-            total = F.pad(total, (0, keys - given))
-        return total
-
-
-def additive(mask: Tensor, like: Tensor) -> Tensor:
-    if mask.dtype is dtypes.bool_:
-        return where(mask, float("-inf"), creation.zeros((), dtype=like.dtype, device=like.device))
-    return mask.to(like.dtype)
-
-
-def appended(first: Tensor, second: Tensor) -> Tensor:
-    import webtorch
-
-    return webtorch.cat([first, second], 1)
+        return output.transpose(0, 1) if flipped else output, weights

@@ -73,6 +73,10 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
+class NonDynamicallyQuantizableLinear(Linear):
+    """`Linear`, by the name that PyTorch gives to the output layer of attention."""
+
+
 class Bilinear(Module):
     """x1 @ weight[k] @ x2 + bias[k] for every output k; weight is (out, in1, in2)."""
 

@@ -65,6 +65,8 @@ from .losses import (
     soft_margin_loss,
     triplet_margin_loss,
 )
+from .multihead import *  # noqa: F403
+from .multihead import __all__ as _multihead
 from .normalisation import (
     batch_norm,
     group_norm,
@@ -113,5 +115,5 @@ __all__ = [
     "scaled_dot_product_attention", "selu", "sigmoid", "silu", "smooth_l1_loss", "soft_margin_loss", "softmax",
     "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold", "triplet_margin_loss",
     "unfold",
-    *_recurrent,
+    *_multihead, *_recurrent,
 ]  # fmt: skip

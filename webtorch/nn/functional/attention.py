@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ... import creation, dtypes
-from ...errors import ShapeError
+from ... import creation, dtypes, tangents
+from ...errors import DTypeError, ShapeError
+from ...ops.attention import MOST_FEATURES, attention
 from ...ops.binary import where
+from ...shapes import broadcast_shapes
 from ...tensor import Tensor
 from .basics import dropout, softmax
+
+FEW_QUERIES = 8  # a GPU computes so few queries better by plain products, and their scores take little room
 
 
 def scaled_dot_product_attention(
@@ -25,49 +29,100 @@ def scaled_dot_product_attention(
     """softmax(query @ key^T * scale + mask) @ value, over the last two dimensions (length, features).
 
     A boolean `attn_mask` says what may be seen, another is added; `scale` is 1 / sqrt(features) by default. Dropout is
-    applied whenever `dropout_p` is above 0.
+    applied whenever `dropout_p` is above 0. With `enable_gqa`, several query heads share one of key and value.
+
+    One kernel computes it without storing the scores, and so do its gradients. Dropout, masks that require grad,
+    gradients of gradients, forward mode, and more than 256 features are computed by plain products instead.
 
     >>> import webtorch
     >>> x = webtorch.ones(1, 2, 3, 4)
     >>> webtorch.nn.functional.scaled_dot_product_attention(x, x, x).shape
     webtorch.Size([1, 2, 3, 4])
     """
-    weights = attention_weights(query, key, attn_mask, is_causal, scale, enable_gqa)
+    check_arguments(query, key, value, attn_mask, is_causal)
+    if scale is None:
+        scale = 1.0 / math.sqrt(query._shape[-1]) if query._shape[-1] else 1.0
     if enable_gqa:
-        value = repeat_heads(value, query._shape[-3])
-    return dropout(weights, dropout_p) @ value
+        return grouped(query, key, value, attn_mask, dropout_p, is_causal, scale)
+    if fits(query, key, value, attn_mask, dropout_p):
+        outer = broadcast_shapes(query._shape[:-2], key._shape[:-2], value._shape[:-2])
+        if attn_mask is not None:
+            outer = broadcast_shapes(outer, attn_mask._shape[:-2])
+            attn_mask = attn_mask.expand((*outer, query._shape[-2], key._shape[-2]))
+        query, key, value = (x.expand((*outer, *x._shape[-2:])) for x in (query, key, value))
+        return attention(query, key, value, attn_mask, is_causal, float(scale))
+    return dropout(softmax_scores(query, key, attn_mask, is_causal, scale), dropout_p) @ value
 
 
-def repeat_heads(x: Tensor, heads: int) -> Tensor:
-    """Each head of (..., h, length, features) repeated until there are `heads`, so that several queries share one."""
-    *outer, own, length, features = x._shape
-    if not own or heads % own:
-        raise ShapeError(f"scaled_dot_product_attention: {heads} query heads cannot share {own} key and value heads")
-    return (
-        x.unsqueeze(-3).expand((*outer, own, heads // own, length, features)).reshape((*outer, heads, length, features))
-    )
-
-
-def attention_weights(
-    query: Tensor, key: Tensor, attn_mask: Any, is_causal: bool, scale: float | None, enable_gqa: bool = False
-) -> Tensor:
+def check_arguments(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, is_causal: bool) -> None:
+    call = "scaled_dot_product_attention"
+    for name, x in (("query", query), ("key", key), ("value", value)):
+        if x.ndim < 2:
+            raise ShapeError(f"{call}: {name} must have at least 2 dimensions, but has shape {list(x._shape)}")
+    if not query.dtype is key.dtype is value.dtype:
+        raise DTypeError(
+            f"{call}: Expected query, key, and value to have the same dtype, but got query.dtype: {query.dtype} key.dtype: "
+            f"{key.dtype} and value.dtype: {value.dtype} instead"
+        )
     if query._shape[-1] != key._shape[-1]:
         raise ShapeError(
-            f"scaled_dot_product_attention: query {list(query._shape)} and key {list(key._shape)} must have the same number of features"
+            f"{call}: query {list(query._shape)} and key {list(key._shape)} must have the same number of features"
         )
-    if enable_gqa:
-        key = repeat_heads(key, query._shape[-3])
-    scores = query @ key.transpose(-2, -1) * (1.0 / math.sqrt(query._shape[-1]) if scale is None else scale)
+    if key._shape[-2] != value._shape[-2]:
+        raise ShapeError(f"{call}: key {list(key._shape)} and value {list(value._shape)} must have the same length")
+    if attn_mask is not None:
+        if is_causal:
+            raise ShapeError(f"{call}: Explicit attn_mask should not be set when is_causal=True")
+        if attn_mask.dtype is not dtypes.bool_ and not attn_mask.dtype.is_floating_point:
+            raise DTypeError(f"{call}: Expected attn_mask dtype to be bool or float, but got {attn_mask.dtype}")
+
+
+def fits(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, dropout_p: float) -> bool:
+    """Whether the kernel computes it."""
+    inputs = (query, key, value) if attn_mask is None else (query, key, value, attn_mask)
+    if dropout_p or (attn_mask is not None and attn_mask.requires_grad) or any(x._batch for x in inputs):
+        return False
+    if tangents.live and any(tangents.carries(x) for x in inputs):
+        return False
+    if not all(x.numel() for x in inputs) or not query.dtype.is_floating_point:
+        return False
+    if any(x.device != query.device for x in inputs) or any(x._shape[-1] > MOST_FEATURES for x in (query, value)):
+        return False
+    return query.is_cpu or (query._shape[-2] >= FEW_QUERIES and query.dtype is not dtypes.float64)
+
+
+def grouped(
+    query: Tensor, key: Tensor, value: Tensor, mask: Any, dropout_p: float, causal: bool, scale: float
+) -> Tensor:
+    """Each key and value head seen by several query heads, without a copy of it: they are one more dimension."""
+    if query.ndim < 3:
+        raise ShapeError(f"scaled_dot_product_attention: enable_gqa needs heads, but query is {list(query._shape)}")
+    heads, shared = query._shape[-3], key._shape[-3]
+    if not shared or heads % shared or value._shape[-3] != shared:
+        raise ShapeError(
+            f"scaled_dot_product_attention: {heads} query heads cannot share {shared} key and {value._shape[-3]} value heads"
+        )
+    times = heads // shared
+    split = query.reshape((*query._shape[:-3], shared, times, *query._shape[-2:]))
+    if mask is not None and mask.ndim >= 3:
+        own = mask._shape[-3]
+        mask = mask.reshape((*mask._shape[:-3], *((shared, times) if own == heads else (1, 1)), *mask._shape[-2:]))
+    result = scaled_dot_product_attention(split, key.unsqueeze(-3), value.unsqueeze(-3), mask, dropout_p, causal, scale)
+    return result.reshape((*result._shape[:-4], heads, *result._shape[-2:]))
+
+
+def softmax_scores(query: Tensor, key: Tensor, attn_mask: Any, is_causal: bool, scale: float) -> Tensor:
+    """The matrix of attention weights. A query that sees nothing attends to nothing, rather than giving NaN."""
+    scores = query @ key.transpose(-2, -1) * scale
     if is_causal:
-        if attn_mask is not None:
-            raise ShapeError("scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
         rows, columns = scores._shape[-2:]
         attn_mask = creation.ones(rows, columns, dtype=dtypes.bool_, device=query.device).tril()
-    if attn_mask is not None:
-        if attn_mask.dtype is dtypes.bool_:
-            scores = where(attn_mask, scores, float("-inf"))
-            # A row that sees nothing attends to nothing, rather than giving NaN.
-            seen = attn_mask.any(-1, keepdim=True)
-            return where(seen, softmax(where(seen, scores, 0.0), -1), 0.0)
+    if attn_mask is None:
+        return softmax(scores, -1)
+    if attn_mask.dtype is dtypes.bool_:
+        scores = where(attn_mask, scores, float("-inf"))
+        seen = attn_mask.any(-1, keepdim=True)
+    else:
         scores = scores + attn_mask
-    return softmax(scores, -1)
+        seen = (attn_mask != float("-inf")).any(-1, keepdim=True)
+    return where(seen, softmax(where(seen, scores, 0.0), -1), 0.0)
