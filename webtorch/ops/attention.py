@@ -60,7 +60,7 @@ class Fused(Op):
             (f"$quad_{name}", f"fn quad_{name}(batch: u32, {row}: u32, c: u32) -> vec4<T> {{ return {body}; }}"),
         )
 
-    def rest(self, kernel: codegen.Kernel, mask: Operand | None, carried: Operand | None, scale: float, dtype) -> None:
+    def rest(self, kernel: codegen.Kernel, node: graph.Node, mask: Operand | None, carried: Operand | None) -> None:
         """The holes for what is added to scores, what was stored before, and the scale."""
         lowest = codegen.literal(float("-inf"), dtypes.float32)
         if mask is None:
@@ -81,7 +81,7 @@ class Fused(Op):
             block = kernel.block("carried", ("i",))
             block.returns = ((block.operand(carried, 0), carried.dtype),)
         block = kernel.block("scaled", ("i",))
-        block.returns = ((block.scalar(scale, dtypes.float32), dtypes.float32),)
+        block.returns = ((block.attribute(node, "scale", dtypes.float32), dtypes.float32),)
         kernel.constants += (("$scale", "fn scale() -> T { return scaled(0u); }"),)
         kernel.constants += (("$exponential", "fn exponential(x: T) -> T { return wt_exp_f32(x); }"),)
 
@@ -210,7 +210,7 @@ class Attention(Fused):
         self.quads(kernel, "q", "m", x)
         self.quads(kernel, "k", "n", y)
         self.quads(kernel, "v", "n", z)
-        self.rest(kernel, mask, others[0] if others else None, attributes["scale"], node.dtype)
+        self.rest(kernel, node, mask, others[0] if others else None)
         store_block(kernel, group)
         kernel.workgroup_size = 64
         kernel.workgroups = -(-rows // 64)
@@ -325,7 +325,7 @@ class AttentionGradient(Fused):
             one = Operand(sums.node, sums.shape[1:], sums.strides[1:], sums.offset + number * sums.strides[0])
             count = len(one.shape) - 1
             block.returns = ((block.operand_at(one, (0, 0, count), (1, count, count + 1)), sums.dtype),)
-        self.rest(kernel, mask, others[0] if others else None, attributes["scale"], node.dtype)
+        self.rest(kernel, node, mask, others[0] if others else None)
         store_block(kernel, group)
         kernel.workgroup_size = 64
         kernel.workgroups = -(-rows // 64)
