@@ -416,17 +416,18 @@ class Cast(Op):
 
 
 def convert_array(array: np.ndarray, target: DType) -> np.ndarray:
-    """numpy's conversion, with PyTorch's results for what numpy leaves to the machine."""
-    if target.kind in ("int", "uint") and array.dtype.kind == "f":
-        wide = array.astype(np.int64 if target.itemsize == 8 or target.itemsize < 4 else np.int64)
-        return wide.astype(target.numpy) if target.itemsize != 4 else narrow_to_int32(array, wide)
-    return array.astype(target.computed)
+    """numpy's conversion, with PyTorch's results for what numpy leaves to the machine: floats outside an integer's range.
 
-
-def narrow_to_int32(array: np.ndarray, wide: np.ndarray) -> np.ndarray:
-    """A float outside int32's range, and NaN, become the smallest int32, as on x86."""
-    fits = (array >= -2147483648.0) & (array < 2147483648.0)
-    return np.where(fits, wide, -2147483648).astype(np.int32)
+    They go through 32 bits, or 64 for int64 and uint8, where NaN and what does not fit is the smallest integer (as x86
+    has it), and then wrap around.
+    """
+    if target.kind not in ("int", "uint") or array.dtype.kind != "f":
+        return array.astype(target.computed)
+    limit = 2.0**63 if target.itemsize == 8 or target.kind == "uint" else 2.0**31
+    fits = np.abs(array) < array.dtype.type(limit)
+    if not np.all(fits):
+        array = np.where(fits, array, np.float64(-limit))
+    return array.astype(np.int64).astype(target.numpy)
 
 
 class Copy(Op):
