@@ -200,6 +200,7 @@ class Kernel:
             self.workgroup_size,
             self.target is not None,
             self.limits.pairs,
+            self.limits.max_binding_size,
             tuple((node.dtype, self.limits.windows(node.nbytes)) for node in self.inputs),
             tuple((node.dtype, self.limits.windows(node.nbytes)) for node in self.outputs),
             tuple((block.name, block.roots, tuple(block.code), block.returns) for block in self.blocks),
