@@ -8,6 +8,7 @@ import importlib as _importlib
 
 from . import autograd, creation, dtypes, functional, indexing, operators, random
 from .arguments import name_arguments as _name_arguments
+from .compiling import CompileError, compile
 from .creation import *  # noqa: F403
 from .devices import (
     Device,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import dtypes, elsewhere
+from . import capture, dtypes, elsewhere
 from .errors import OutOfMemoryError, ShaderCompileError, ShapeError  # noqa: F401 (re-exported for those who catch here)
 from .interrupts import held_back
 from .shapes import numel
@@ -50,6 +50,8 @@ def recorded(node: Node) -> None:
         if node.nbytes > sys.maxsize:
             raise too_large(node)
         try:
+            if capture.watching is not None:
+                capture.computed_on_cpu(node)
             node.settle(evaluate(node))
         except MemoryError:
             raise too_large(node) from None
@@ -73,6 +75,8 @@ def recorded(node: Node) -> None:
 
 def relieve() -> None:
     """Keep the record of what is pending short; when it is long because nothing was read for long, compute it."""
+    if capture.watching is not None:
+        return
     with _lock:
         waiting = [reference for reference in _recent if (node := reference()) is not None and node.buffer is None]
         _recent[:] = waiting
@@ -176,7 +180,9 @@ def strided(flat: np.ndarray, shape: tuple, strides: tuple, offset: int) -> np.n
 
 
 def realize(nodes: Iterable[Node]) -> None:
-    """Compute the pending ones among `nodes` and all they need."""
+    """Compute the pending ones among `nodes` and all they need; a function that is watched is computed at its end."""
+    if capture.watching is not None and capture.active() is not None:
+        return
     nodes = [node for node in nodes if node.buffer is None]
     if not nodes:
         return
@@ -247,6 +253,8 @@ def add_check(node: Node, verdict: Callable[[Any], BaseException | None]) -> Non
 def read(node: Node) -> np.ndarray:
     """The flat array of a node's elements as they lie in memory (see `dtypes`); on a GPU this computes, submits, waits
     and copies."""
+    if capture.watching is not None:
+        capture.value_read(node)
     if node.buffer is elsewhere.NO_DATA or node.device.type not in ("cpu", "webgpu"):
         return elsewhere.download(node)
     if node.device.type == "cpu":

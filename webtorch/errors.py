@@ -116,6 +116,10 @@ class ShaderCompileError(RuntimeError):
         self.source = source
 
 
+class CompileError(RuntimeError):
+    """Raised by ``webtorch.compile`` for a function that a replay would not do again: it names the line and the fix."""
+
+
 class RegistryError(_Coded):
     """Raised by the extension API: something is registered twice, not registered, or does not match its signature."""
 

@@ -12,7 +12,7 @@ import weakref
 from contextvars import ContextVar
 from typing import Any
 
-from . import engine
+from . import capture, engine
 from .shapes import contiguous_strides, is_contiguous, numel
 
 # True where a write may not change the memory it writes to, because old values are kept for backward.
@@ -118,6 +118,8 @@ class Storage:
         self.node = node
         self.version = version
         node.storage = weakref.ref(self)
+        if capture.watching is not None:
+            capture.storage_made(self)
 
     @property
     def device(self):
@@ -125,6 +127,8 @@ class Storage:
 
     def replace(self, node: Node, counted: bool = True) -> None:
         """Make `node` the value of this storage and count the write."""
+        if capture.watching is not None:
+            capture.storage_written(self)
         self.node = node
         node.storage = weakref.ref(self)
         if counted:

@@ -183,34 +183,51 @@ class Plan:
 
 def realize(targets: list[Node], device: Any, limits: Limits, held: Any) -> None:
     """Compute `targets`, pending nodes of one device, and all they need."""
+    run(Graph(targets), device, limits, held)
+
+
+def run(graph: Graph, device: Any, limits: Limits, held: Any) -> Plan | None:
+    """Compute the targets of a graph, by a kept plan if there is one; the plan is returned where one is kept."""
     global _limits
     if limits is not _limits:
         forget()
         _limits = limits
-    graph = Graph(targets)
     try:
         plan = None if engine.CHECK else _plans.get(graph.key)
     except TypeError:  # an attribute that cannot be a key
-        make(graph, device, limits, held, None)
-        return
+        return make(graph, device, limits, held, None)
     if plan is None:
-        make(graph, device, limits, held, graph.key)
-        return
+        return make(graph, device, limits, held, graph.key)
     _plans.move_to_end(graph.key)
-    values = [*graph.nodes, *graph.leaves]
-    del graph
-    replay(plan, values, device, held)
-
-
-def replay(plan: Plan, values: list, device: Any, held: Any) -> None:
-    """Run the kernels of `plan`; nodes are let go as soon as no later kernel needs them, and with them their memory."""
+    values: list[Any] = [*graph.nodes, *graph.leaves]
+    graph.nodes, graph.leaves = [], []  # so that the values are all that holds them
     parameters = [step.parameters(values) for step in plan.steps]
-    seen = bool(engine.observers) or engine.DEBUG
-    members = [[values[place] for place in step.members] for step in plan.steps] if seen else None
+    members = [[values[place] for place in step.members] for step in plan.steps] if watched() else None
     for place in plan.inlined:
         values[place] = None
+    run_steps(plan, values, parameters, device, held, members)
+    return plan
+
+
+def known(graph: Graph, limits: Limits) -> Plan | None:
+    """The plan that is kept for a graph."""
+    try:
+        return None if engine.CHECK or limits is not _limits else _plans.get(graph.key)
+    except TypeError:  # an attribute that cannot be a key
+        return None
+
+
+def watched() -> bool:
+    """Whether somebody wants to be told of kernels."""
+    return bool(engine.observers) or engine.DEBUG > 0
+
+
+def run_steps(
+    plan: Plan, values: list, parameters: list[bytes], device: Any, held: Any, members: list | None = None
+) -> None:
+    """Run the kernels of `plan`; nodes are let go as soon as no later kernel needs them, and with them their memory."""
     for number, step in enumerate(plan.steps):
-        start = time.perf_counter() if seen else 0.0
+        start = time.perf_counter() if members is not None else 0.0
         launch(step, values, parameters[number], device)
         if members is not None:
             kernels.report(step.record, members[number], device, start)
@@ -220,7 +237,7 @@ def replay(plan: Plan, values: list, device: Any, held: Any) -> None:
         held.now()
 
 
-def make(graph: Graph, device: Any, limits: Limits, held: Any, key: tuple | None) -> None:
+def make(graph: Graph, device: Any, limits: Limits, held: Any, key: tuple | None) -> Plan | None:
     """Plan `graph` and run it; under `key` it is remembered what was run."""
     global _steps
     nodes, count = graph.nodes, len(graph.nodes)
@@ -253,6 +270,8 @@ def make(graph: Graph, device: Any, limits: Limits, held: Any, key: tuple | None
         while len(_plans) > MAX_PLANS or (_steps > MAX_STEPS and len(_plans) > 1):
             _, oldest = _plans.popitem(last=False)
             _steps -= len(oldest.steps)
+        return plan
+    return None
 
 
 def forget() -> None:

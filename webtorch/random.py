@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import _counter_random as counter
-from . import batching, creation, dtypes, graph
+from . import batching, capture, creation, dtypes, graph
 from .creation import finish, leaf, resolve, sizes_of
 from .devices import device as Device
 from .dtypes import dtype as DType
@@ -85,6 +85,15 @@ class Generator:
 
     def draw(self) -> tuple[int, int, int]:
         """Key words and number of the next random tensor."""
+        return self.next() if capture.watching is None else capture.drawn(self.next)
+
+    def draw_on_host(self, call: str) -> tuple[int, int, int]:
+        """`draw` for numbers that the host makes of it at once."""
+        if capture.watching is not None:
+            capture.refuse(f"{call} makes its numbers on the host", "call it outside the function and pass the tensor")
+        return self.next()
+
+    def next(self) -> tuple[int, int, int]:
         with self._lock:
             number = self._drawn
             self._drawn += 1
@@ -385,7 +394,7 @@ def randint(
             shape, lambda whole: randint(low, high, whole, generator=generator, dtype=chosen, device=where)
         )
     else:  # two words per number; wide ranges are rare, so they are made on the host
-        key0, key1, number = (generator or default_generator).draw()
+        key0, key1, number = (generator or default_generator).draw_on_host("randint of a range wider than 2**32")
         index = np.arange(int(np.prod(shape, dtype=np.int64)), dtype=np.uint32)
         first, second = counter.threefry(index, number, key0, key1)
         if span > 1 << 63:
@@ -423,7 +432,7 @@ def randperm(
         raise RuntimeError(f"randperm({n}): n must be non-negative")
     if batching.frames.get():
         return batching.drawn((n,), lambda whole: permutations(whole, generator, dtype, device))
-    key0, key1, number = (generator or default_generator).draw()
+    key0, key1, number = (generator or default_generator).draw_on_host("randperm")
     first, second = counter.threefry(np.arange(n, dtype=np.uint32), number, key0, key1)
     order = np.argsort(first.astype(np.uint64) << np.uint64(32) | second, kind="stable")
     chosen = dtypes.as_dtype(dtype) if dtype is not None else dtypes.int64

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import dtypes, elsewhere, engine, grad_mode, graph
+from . import capture, dtypes, elsewhere, engine, grad_mode, graph
 from .dtypes import dtype as DType
 from .errors import DeviceError, DTypeError, ShapeError, coded_error
 from .shapes import contiguous_strides, is_contiguous, normalize_dim, numel
@@ -509,6 +509,8 @@ class Tensor:
                 raise DeviceError(
                     f"assigned grad is on {value.device}, the tensor on {self.device}; move one with .to()"
                 )
+        if capture.watching is not None:
+            capture.gradient_set(self)
         self._grad = value
 
     @property

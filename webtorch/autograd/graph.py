@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from .. import batching, grad_mode, tangents
+from .. import batching, capture, grad_mode, tangents
 from ..shapes import contiguous_strides
 from ..tensor import Tensor
 from . import anomaly, saved
@@ -222,6 +222,8 @@ class AccumulateGrad(Node):
 
     @staticmethod
     def accumulate(variable: Tensor, gradient: Tensor) -> None:
+        if capture.watching is not None:
+            capture.gradient_set(variable)
         if variable._grad is None:
             # The engine may hand the same tensor to several leaves; each gets memory of its own, laid out as the leaf is.
             variable._grad = gradient if grad_mode.current().grad else laid_out_as(variable, gradient)

@@ -3,18 +3,33 @@ that a GPU computes it in one kernel per parameter which is compiled once."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from .. import creation
+from .. import capture, creation
 from ..ops import TABLE
 from ..tensor import Tensor
-from .optimizer import Optimizer, check_range, counted, zeros_for
+from .optimizer import Optimizer, check_range, counted, rate_of, zeros_for
 
 __all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RMSprop"]
 
 
-class SGD(Optimizer):
+class Replayable(Optimizer):
+    """An optimizer whose step `webtorch.compile` can replay: its numbers are live."""
+
+    replayable = True
+
+
+def running_product(state: dict[str, Any], name: str, factor: Any) -> Any:
+    """Multiply a number that a state keeps as a 0-d cpu tensor, and return it."""
+
+    def multiply() -> None:
+        state[name] = creation.tensor(state[name]._storage.node.buffer[0] * capture.computed(factor), device="cpu")
+
+    capture.each_time(multiply)
+    return capture.live(lambda: float(state[name]._storage.node.buffer[0]))
+
+
+class SGD(Replayable):
     """Stochastic gradient descent, with momentum, Nesterov's or plain, and weight decay.
 
     >>> import webtorch
@@ -64,10 +79,10 @@ class SGD(Optimizer):
             else:
                 buffer.copy_(buffer * momentum + gradient * (1 - group["dampening"]))
             gradient = gradient + momentum * buffer if group["nesterov"] else buffer
-        parameter.sub_(group["lr"] * gradient)
+        parameter.sub_(rate_of(group) * gradient)
 
 
-class Adam(Optimizer):
+class Adam(Replayable):
     """Adam (Kingma and Ba, 2015): steps scaled by running means of the gradient and of its square.
 
     `weight_decay` is added to the gradient; `AdamW` takes it from the parameter itself.
@@ -119,7 +134,7 @@ class Adam(Optimizer):
             state["exp_avg"], state["exp_avg_sq"] = zeros_for(parameter), zeros_for(parameter)
             if group["amsgrad"]:
                 state["max_exp_avg_sq"] = zeros_for(parameter)
-        rate, decay, (beta1, beta2) = group["lr"], group["weight_decay"], group["betas"]
+        rate, decay, (beta1, beta2) = rate_of(group), group["weight_decay"], group["betas"]
         value = parameter.detach()
         if decay and group.get("decoupled_weight_decay", self.decoupled):
             value = value * (1 - rate * decay)
@@ -132,7 +147,7 @@ class Adam(Optimizer):
         if group["amsgrad"]:
             largest = state["max_exp_avg_sq"]
             largest.copy_(TABLE["maximum"](largest, second))
-        scale = math.sqrt(1 - beta2**step)
+        scale = (1 - beta2**step) ** 0.5
         parameter.copy_(value - first / (largest.sqrt() / scale + group["eps"]) * (rate / (1 - beta1**step)))
 
 
@@ -167,7 +182,7 @@ class AdamW(Adam):
         )  # fmt: skip
 
 
-class NAdam(Optimizer):
+class NAdam(Replayable):
     """Adam with Nesterov momentum (Dozat, 2016)."""
 
     def __init__(
@@ -205,7 +220,7 @@ class NAdam(Optimizer):
         if "exp_avg" not in state:
             state["mu_product"] = creation.tensor(1.0, device="cpu")
             state["exp_avg"], state["exp_avg_sq"] = zeros_for(parameter), zeros_for(parameter)
-        rate, decay, (beta1, beta2) = group["lr"], group["weight_decay"], group["betas"]
+        rate, decay, (beta1, beta2) = rate_of(group), group["weight_decay"], group["betas"]
         value = parameter.detach()
         if decay and group["decoupled_weight_decay"]:
             value = value * (1 - rate * decay)
@@ -213,8 +228,7 @@ class NAdam(Optimizer):
             gradient = gradient + value * decay
         now = beta1 * (1.0 - 0.5 * 0.96 ** (step * group["momentum_decay"]))
         following = beta1 * (1.0 - 0.5 * 0.96 ** ((step + 1) * group["momentum_decay"]))
-        state["mu_product"] = state["mu_product"] * now
-        product = state["mu_product"].item()
+        product = running_product(state, "mu_product", now)
         first, second = state["exp_avg"], state["exp_avg_sq"]
         first.copy_(first + (gradient - first) * (1 - beta1))
         second.copy_(second * beta2 + gradient * gradient * (1 - beta2))
@@ -223,7 +237,7 @@ class NAdam(Optimizer):
         parameter.copy_(value - first / root * (rate * following / (1.0 - product * following)))
 
 
-class Adamax(Optimizer):
+class Adamax(Replayable):
     """Adam with the largest gradient seen in place of the mean square (Kingma and Ba, 2015)."""
 
     def __init__(
@@ -262,10 +276,10 @@ class Adamax(Optimizer):
         first, largest = state["exp_avg"], state["exp_inf"]
         first.copy_(first + (gradient - first) * (1 - beta1))
         largest.copy_(TABLE["maximum"](largest * beta2, gradient.abs() + group["eps"]))
-        parameter.sub_(first / largest * (group["lr"] / (1 - beta1**step)))
+        parameter.sub_(first / largest * (rate_of(group) / (1 - beta1**step)))
 
 
-class RMSprop(Optimizer):
+class RMSprop(Replayable):
     """Steps divided by the root of a running mean of squared gradients, centred and with momentum if asked."""
 
     def __init__(
@@ -318,10 +332,10 @@ class RMSprop(Optimizer):
             buffer = state["momentum_buffer"]
             buffer.copy_(buffer * group["momentum"] + scaled)
             scaled = buffer
-        parameter.sub_(group["lr"] * scaled)
+        parameter.sub_(rate_of(group) * scaled)
 
 
-class Adagrad(Optimizer):
+class Adagrad(Replayable):
     """Steps divided by the root of the sum of all squared gradients (Duchi et al., 2011)."""
 
     def __init__(
@@ -365,10 +379,10 @@ class Adagrad(Optimizer):
             gradient = gradient + parameter.detach() * group["weight_decay"]
         total = state["sum"]
         total.copy_(total + gradient * gradient)
-        parameter.sub_(gradient / (total.sqrt() + group["eps"]) * (group["lr"] / (1 + (step - 1) * group["lr_decay"])))
+        parameter.sub_(gradient / (total.sqrt() + group["eps"]) * (rate_of(group) / (1 + (step - 1) * group["lr_decay"])))
 
 
-class Adadelta(Optimizer):
+class Adadelta(Replayable):
     """Steps in the ratio of running mean squares of past steps and gradients (Zeiler, 2012)."""
 
     def __init__(
@@ -407,4 +421,4 @@ class Adadelta(Optimizer):
         square.copy_(square * rho + gradient * gradient * (1 - rho))
         delta = (steps + eps).sqrt() / (square + eps).sqrt() * gradient
         steps.copy_(steps * rho + delta * delta * (1 - rho))
-        parameter.sub_(group["lr"] * delta)
+        parameter.sub_(rate_of(group) * delta)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import creation, dtypes, engine, grad_mode
+from .. import capture, creation, dtypes, engine, grad_mode, graph
 from ..autograd.graph import Hooks, RemovableHandle
-from ..tensor import Tensor
+from ..tensor import Tensor, from_node
 
 __all__ = ["Optimizer"]
 
@@ -33,6 +33,8 @@ class Optimizer:
     `update(parameter, gradient, state, group)` runs without gradients and changes the parameter and its state in place.
     On a GPU it only records; at the end of `step` everything is computed together, a kernel or so per parameter.
     """
+
+    replayable = False  # every number of `update` that changes from step to step is live: see webtorch.capture
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
@@ -109,6 +111,11 @@ class Optimizer:
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient. `closure`, if given, computes the loss, which is returned."""
+        if capture.watching is not None and not self.replayable:
+            capture.refuse(
+                f"{type(self).__name__}.step computes with numbers that a replay would not compute again",
+                "call it outside the compiled function",
+            )
         loss = None
         if closure is not None:
             with grad_mode.enable_grad():
@@ -246,14 +253,27 @@ def with_hooks(step: Callable) -> Callable:
 Optimizer.step = with_hooks(Optimizer.step)  # type: ignore[method-assign]
 
 
-def counted(state: dict[str, Any]) -> int:
-    """Count a step in a state; the count is a 0-d float32 tensor on the cpu, as PyTorch saves it."""
+def counted(state: dict[str, Any]) -> Any:
+    """Count a step in a state; the count is a 0-d float32 tensor on the cpu, as PyTorch saves it.
+
+    The number that is returned, and what is computed with it by + - * / and **, is live under `webtorch.compile`.
+    """
     if "step" not in state:
         state["step"] = creation.tensor(0.0, dtype=dtypes.float32, device="cpu")
     elif not isinstance(state["step"], Tensor):
         state["step"] = creation.tensor(float(state["step"]), dtype=dtypes.float32, device="cpu")
-    state["step"] = state["step"] + 1
-    return int(state["step"].item())
+
+    def count() -> None:
+        node = state["step"]._storage.node
+        state["step"] = from_node(graph.data(node.buffer + np.float32(1), (), node.dtype, node.device))
+
+    capture.each_time(count)
+    return capture.live(lambda: int(state["step"]._storage.node.buffer[0]))
+
+
+def rate_of(group: dict[str, Any]) -> Any:
+    """The learning rate of a group: a number that a scheduler may change between the replays of a compiled step."""
+    return group["lr"] if isinstance(group["lr"], Tensor) else capture.live(lambda: group["lr"])
 
 
 def zeros_for(parameter: Tensor) -> Tensor:
