@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import dis
 import functools
+import operator
 import threading
+import time
 import types
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from . import capture, dtypes, engine, graph, grad_mode, plans
-from .errors import CompileError
+from . import capture, dtypes, engine, grad_mode, graph, kernels, plans
 from .codegen import pack_scalar
+from .errors import CompileError
 from .interrupts import held_back
 from .tensor import Tensor, view_of
 from .utils.pytree import TreeSpec, tree_flatten, tree_unflatten
@@ -97,6 +99,7 @@ class Compiled:
         self.function = function
         self.fullgraph = fullgraph
         self.recordings: OrderedDict[tuple, Recording | None | str] = OrderedDict()
+        self.latest: dict[tuple, Recording] = {}  # by signature alone, with a guard for the rest
         self.given_up = False
         self._lock = threading.RLock()
 
@@ -114,17 +117,24 @@ class Compiled:
         if devices and "webgpu" not in devices:
             return self.function(*args, **kwargs)
         with self._lock:
-            tensors, key = self.key(leaves, spec)
+            tensors, signature = self.signature(leaves, spec)
+            recording = self.latest.get(signature)
+            if recording is not None and recording.guard.holds() and recording.still_good():
+                return recording.replay(tensors)
+            guard = Guard()
+            key = (signature, surroundings(self.function, guard))
             known = self.recordings.get(key)
             if isinstance(known, Recording):
                 if known.still_good():
                     self.recordings.move_to_end(key)
+                    known.guard = guard
+                    self.latest[signature] = known
                     return known.replay(tensors)
                 known = self.recordings[key] = "seen"
             if known == "as it is":
                 return self.function(*args, **kwargs)
             try:
-                result, recording = record(self.function, args, kwargs, tensors, known == "seen")
+                result, recorded = record(self.function, args, kwargs, tensors, known == "seen")
             except CompileError as error:
                 if self.fullgraph:
                     raise
@@ -132,13 +142,14 @@ class Compiled:
                 self.given_up = True
                 self.recordings.clear()
                 return self.function(*args, **kwargs)
-            self.recordings[key] = recording
+            self.recordings[key] = recorded
             while len(self.recordings) > MAX_RECORDINGS:
                 self.recordings.popitem(last=False)
+                self.latest.clear()
             return result
 
-    def key(self, leaves: list, spec: TreeSpec) -> tuple[list[Tensor], tuple]:
-        """The tensors among the arguments, and all that a recording depends on."""
+    def signature(self, leaves: list, spec: TreeSpec) -> tuple[list[Tensor], tuple]:
+        """The tensors among the arguments, and what a recording depends on besides the function's surroundings."""
         tensors: list[Tensor] = []
         parts: list[Any] = []
         first: dict[int, int] = {}
@@ -164,22 +175,14 @@ class Compiled:
                 parts.append(leaf)
         state = grad_mode.current()
         modes = (state.grad, state.inference, dtypes.get_default_dtype(), engine.variant, modes_in_force())
-        return tensors, (repr(spec), tuple(parts), modes, surroundings(self.function))
+        return tensors, (repr(spec), tuple(parts), modes)
 
 
 def modes_in_force() -> tuple:
     """Settings of the process that change what ops do."""
     from . import determinism
 
-    return determinism.are_deterministic_algorithms_enabled(), autocast_state()
-
-
-def autocast_state() -> Any:
-    try:
-        from .amp import state
-    except ImportError:
-        return None
-    return state()
+    return determinism.are_deterministic_algorithms_enabled(), None
 
 
 def has_gradient(tensor: Tensor) -> str:
@@ -196,7 +199,43 @@ def name_of(function: Any) -> str:
 # ---- what a function can see ----------------------------------------------------------------------------------------
 
 
-def variables(function: Any) -> dict[str, Any]:
+class Guard:
+    """Questions with the answers they had: whether a function's surroundings are as they were, at little cost."""
+
+    __slots__ = ("answers",)
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[Callable, Any, Any]] = []
+
+    def ask(self, question: Callable, argument: Any) -> Any:
+        answer = question(argument)
+        self.answers.append((question, argument, answer))
+        return answer
+
+    def holds(self) -> bool:
+        try:
+            for question, argument, expected in self.answers:
+                answer = question(argument)
+                if answer is not expected and (type(answer) not in PLAIN_SET or answer != expected):
+                    return False
+        except (AttributeError, KeyError, IndexError, ValueError):  # what was asked about is no longer there
+            return False
+        return True
+
+
+PLAIN_SET = frozenset(PLAIN)
+ATTRIBUTES: dict[str, Callable] = {}
+
+
+def attribute(name: str) -> Callable:
+    """The question for an attribute of that name."""
+    question = ATTRIBUTES.get(name)
+    if question is None:
+        question = ATTRIBUTES[name] = operator.attrgetter(name)
+    return question
+
+
+def variables(function: Any, guard: Guard) -> dict[str, Any]:
     """The variables around a function that it names: of its closure, its module, its defaults, and its own object."""
     found: dict[str, Any] = {}
     while isinstance(function, functools.partial):
@@ -213,13 +252,13 @@ def variables(function: Any) -> dict[str, Any]:
         return found
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         try:
-            found[name] = cell.cell_contents
+            found[name] = guard.ask(attribute("cell_contents"), cell)
         except ValueError:  # not assigned yet
             found[name] = None
     for names in code_names(code):
         for name in names:
             if name in function.__globals__:
-                found[name] = function.__globals__[name]
+                found[name] = guard.ask(function.__globals__.__getitem__, name)
     for number, value in enumerate(function.__defaults__ or ()):
         found[f"default {number}"] = value
     return found
@@ -228,63 +267,83 @@ def variables(function: Any) -> dict[str, Any]:
 @functools.lru_cache(maxsize=1024)
 def code_names(code: types.CodeType) -> tuple:
     """The names of global variables in a function's code and in the functions inside it."""
-    inner = [names for constant in code.co_consts if isinstance(constant, types.CodeType) for names in code_names(constant)]
+    inner = [
+        names for constant in code.co_consts if isinstance(constant, types.CodeType) for names in code_names(constant)
+    ]
     return (code.co_names, *inner)
 
 
-def surroundings(function: Any) -> tuple:
-    """What is seen of the variables around `function`, as a key."""
+def surroundings(function: Any, guard: Guard) -> tuple:
+    """What is seen of the variables around `function`, as a key; `guard` notes the questions that were asked."""
     seen: set[int] = set()
-    return tuple((name, look(value, seen, 0)) for name, value in variables(function).items())
+    return tuple((name, look(value, seen, 0, guard)) for name, value in variables(function, guard).items())
 
 
-def look(value: Any, seen: set[int], depth: int) -> Any:
+def look(value: Any, seen: set[int], depth: int, guard: Guard) -> Any:
     """An object as far as what a function computes may depend on it, without the values of tensors on a GPU."""
     if isinstance(value, PLAIN):
         return (type(value), value)
-    if isinstance(value, (types.ModuleType, type, types.BuiltinFunctionType)) or id(value) in seen or depth > 4:
+    if isinstance(value, (types.ModuleType, type, types.BuiltinFunctionType)) or depth > 4:
         return id(value)
     if isinstance(value, Tensor):
-        storage = value._storage
-        version = storage.version if value.device.type == "cpu" else 0
-        return (id(value), id(storage), value._shape, value.requires_grad, has_gradient(value), version)
+        return look_at_tensor(value, guard)
+    if id(value) in seen:
+        return id(value)
     from .nn.module import Module
     from .optim.optimizer import Optimizer
 
     seen.add(id(value))
+    ask = guard.ask
     if isinstance(value, Module):
-        parts: list[Any] = [id(value), value.training, len(value._forward_hooks), len(value._forward_pre_hooks)]
-        for tensor in (*value._parameters.values(), *value._buffers.values()):
-            if tensor is not None:
-                parts.append((id(tensor), id(tensor._storage), tensor._leaf_requires_grad, has_gradient(tensor)))
-        parts += [look(child, seen, 0) for child in value._modules.values() if child is not None]
-        parts += [
-            look(entry, seen, depth + 1)
-            for name, entry in value.__dict__.items()
-            if name not in MODULE_FIELDS and isinstance(entry, (*PLAIN, tuple, list, dict, Tensor))
-        ]
+        parts: list[Any] = [id(value), ask(attribute("training"), value)]
+        for hooks in (value._forward_hooks, value._forward_pre_hooks):
+            parts.append(ask(len, hooks))
+        for held in (value._parameters, value._buffers, value._modules):
+            for name in held:
+                entry = ask(held.__getitem__, name)
+                if name == "num_batches_tracked":  # counted on the cpu, also by replays
+                    continue
+                parts.append((name, None if entry is None else look(entry, seen, 0, guard)))
+        for name, entry in value.__dict__.items():
+            if name not in MODULE_FIELDS and isinstance(entry, (*PLAIN, tuple, list, dict, Tensor)):
+                parts.append((name, look(ask(value.__dict__.__getitem__, name), seen, depth + 1, guard)))
         return tuple(parts)
     if isinstance(value, Optimizer):
-        parts = [id(value)]
+        parts = [id(value), f"state of {ask(len, value.state)}"]
         for group in value.param_groups:
-            for name, entry in group.items():
-                if name == "params":
-                    parts += [(id(tensor), id(tensor._storage), has_gradient(tensor)) for tensor in entry]
-                elif not (name == "lr" and value.replayable):
-                    parts.append(look(entry, seen, depth + 1))
-        parts.append(f"state of {len(value.state)}")
+            for name in group:
+                if name != "lr" or not value.replayable:
+                    parts.append((name, look(ask(group.__getitem__, name), seen, depth + 1, guard)))
         return tuple(parts)
-    if isinstance(value, (tuple, list, set, frozenset)):
-        return (id(value) if not isinstance(value, tuple) else 0, *(look(entry, seen, depth + 1) for entry in value))
+    if isinstance(value, tuple):
+        return tuple(look(entry, seen, depth + 1, guard) for entry in value)
+    if isinstance(value, (set, frozenset)):
+        return (id(value), ask(len, value), *(look(entry, seen, depth + 1, guard) for entry in value))
+    if isinstance(value, list):
+        ask(len, value)
+        return (id(value), *(look(ask(value.__getitem__, n), seen, depth + 1, guard) for n in range(len(value))))
     if isinstance(value, dict):
-        return (id(value), *((repr(name), look(entry, seen, depth + 1)) for name, entry in value.items()))
+        ask(len, value)
+        return (
+            id(value),
+            *((repr(name), look(ask(value.__getitem__, name), seen, depth + 1, guard)) for name in list(value)),
+        )
     if isinstance(value, types.FunctionType):
         if value.__module__ and value.__module__.partition(".")[0] == __package__:
             return id(value)
-        return (id(value), *((name, look(entry, seen, depth + 1)) for name, entry in variables(value).items()))
+        found = variables(value, guard)
+        return (id(value), *((name, look(entry, seen, depth + 1, guard)) for name, entry in found.items()))
     if type(value).__module__.partition(".")[0] == __package__ or not hasattr(value, "__dict__"):
         return id(value)
-    return (id(value), *((name, look(entry, seen, depth + 1)) for name, entry in vars(value).items()))
+    held = vars(value)
+    return (id(value), *((name, look(ask(held.__getitem__, name), seen, depth + 1, guard)) for name in list(held)))
+
+
+def look_at_tensor(tensor: Tensor, guard: Guard) -> tuple:
+    storage = guard.ask(attribute("_storage"), tensor)
+    version = guard.ask(attribute("version"), storage) if tensor.device.type == "cpu" else 0
+    requires_grad = guard.ask(attribute("_leaf_requires_grad"), tensor)
+    return (id(tensor), id(storage), tensor._shape, requires_grad, guard.ask(has_gradient, tensor), version)
 
 
 MODULE_FIELDS = frozenset(
@@ -294,7 +353,7 @@ MODULE_FIELDS = frozenset(
 
 def changed(function: Any, before: tuple) -> None:
     """Raise CompileError when the variables around `function` are others than `before` it ran."""
-    for (name, old), (_, new) in zip(before, surroundings(function), strict=True):
+    for (name, old), (_, new) in zip(before, surroundings(function, Guard()), strict=True):
         if old != new and not only_gradients(old, new):
             raise CompileError(
                 f"compile({name_of(function)}): the function changes {name!r}, at {place_of(function, name)}; a replay would "
@@ -335,7 +394,7 @@ def record(function: Callable, args: tuple, kwargs: dict, tensors: list[Tensor],
     with engine._lock:
         on_gpu = any(tensor.device.type == "webgpu" for tensor in tensors)
         engine.realize_pending()
-        before = surroundings(function)
+        before = surroundings(function, Guard())
         watch = capture.Watch(name_of(function), tensors)
         capture.begin(watch)
         try:
@@ -393,6 +452,7 @@ class Recording:
     def __init__(self, watch: capture.Watch, tensors: list[Tensor], leaves: list, spec: TreeSpec) -> None:
         from .backends import wgpu as backend
 
+        self.guard = Guard()
         self.device = backend.get_device()
         self.limits = engine.limits_of(self.device)
         self.spec = spec
@@ -403,10 +463,14 @@ class Recording:
         for tensor, gradient in watch.gradients.values():
             if gradient is not None:
                 self.finders.setdefault(id(gradient._storage), ("gradient", owner(tensor, tensors)))
-        gradients = [(tensor, tensor._grad) for tensor, before in watch.gradients.values() if tensor._grad is not before]
+        gradients = [
+            (tensor, tensor._grad) for tensor, before in watch.gradients.values() if tensor._grad is not before
+        ]
         # What has to be in memory at the end: the new values of storages, and those of the storages that the call made.
         written = [storage for storage, _ in watch.written.values()]
-        lasting = [leaf for leaf in leaves if isinstance(leaf, Tensor)] + [grad for _, grad in gradients if grad is not None]
+        lasting = [leaf for leaf in leaves if isinstance(leaf, Tensor)] + [
+            grad for _, grad in gradients if grad is not None
+        ]
         fresh = {id(tensor._storage): tensor._storage for tensor in lasting if id(tensor._storage) in watch.created}
         pending = [storage.node for storage in (*written, *fresh.values())] + [check for check, _ in engine._checks]
         targets = list({id(node): node for node in pending if node.buffer is None}.values())
@@ -451,8 +515,52 @@ class Recording:
             for at, dtype, position, name in step.patches
             if (position, name) in live
         ]
-        self.nodes = [(at, *shapes[at]) for at in sorted({at for step in plan.steps for at, *_ in step.outputs})]
-        self.kept = {at for at in (*self.fresh, *(at for _, at in self.writes), *(at for at, _ in self.checks)) if type(at) is int}
+        self.kept = {
+            at
+            for at in (*self.fresh, *(at for _, at in self.writes), *(at for at, _ in self.checks))
+            if type(at) is int
+        }
+        self.lay_out(shapes)
+
+    def lay_out(self, shapes: list) -> None:
+        """Give values that nobody sees after a replay memory of their own for good: it is the same every time, so their
+        bindings are, too. Two of them share memory when the kernels that use them do not overlap."""
+        moving = set(self.kept)
+        for step in self.plan.steps:
+            if step.target is not None:  # who takes over whose memory is decided when it runs
+                moving.add(step.target)
+                moving.update(at for at, *_ in step.outputs)
+        free: dict[int, list[Any]] = {}
+        held: dict[int, Any] = {}
+        self.steady: dict[int, graph.Node] = {}
+        self.nodes: list[tuple] = []
+        self.launches: list[tuple] = []
+        for step in self.plan.steps:
+            for at, _, nbytes in step.outputs:
+                if at in moving:
+                    self.nodes.append((at, *shapes[at]))
+                    continue
+                room = free.get(nbytes)
+                held[at] = buffer = room.pop() if room else self.device.allocate(nbytes)
+                node = self.steady[at] = graph.Node(*shapes[at][:1], (), {}, *shapes[at][1:])
+                node.buffer = buffer
+            bindings: list[Any] = []
+            places = [(at, spans) for at, spans, *_ in (*step.inputs, *step.outputs)]
+            for at, spans in places:
+                bindings += [(held.get(at), offset, size) for offset, size in spans]
+            open_places = []
+            number = 0
+            for at, spans in places:
+                for offset, size in spans:
+                    if at not in held:
+                        open_places.append((number, at, offset, size))
+                    number += 1
+            fresh = tuple((at, nbytes) for at, _, nbytes in step.outputs if at in moving)
+            leaving = tuple(at for at in step.done if at not in held)
+            self.launches.append((step, bindings, tuple(open_places), fresh, leaving))
+            for at in step.done:
+                if at in held:
+                    free.setdefault(self.steady[at].nbytes, []).append(held.pop(at))
 
     def finder(self, storage: Any) -> tuple:
         """How a replay finds a storage that was there before the call."""
@@ -497,6 +605,8 @@ class Recording:
             values: list[Any] = [None] * self.count
             for how, what in self.sources:
                 values.append(self.node(how, what, tensors))
+            for at, node in self.steady.items():
+                values[at] = node
             for at, op, shape, dtype, device in self.nodes:
                 values[at] = graph.Node(op, (), {}, shape, dtype, device)
             made = {at: values[at] for at in self.kept}
@@ -506,11 +616,13 @@ class Recording:
             written = [self.storage(how, what, tensors) for (how, what), _ in self.writes]
             for storage, node in zip(written, new, strict=True):
                 storage.replace(node)
-            fresh = [graph.Storage(made[at] if type(at) is int else self.node(*at, tensors), self.version()) for at in self.fresh]
+            fresh = [
+                graph.Storage(made[at] if type(at) is int else self.node(*at, tensors), self.version())
+                for at in self.fresh
+            ]
             try:
                 with held_back() as held:
-                    members = [[] for _ in self.plan.steps] if plans.watched() else None
-                    plans.run_steps(self.plan, values, self.numbers(), self.device, held, members)
+                    self.launch(values, held)
             except BaseException:
                 self.restore(values, written)
                 raise
@@ -520,6 +632,29 @@ class Recording:
                 tensor = tensors[tensor] if type(tensor) is int else tensor
                 tensor._grad = None if how is None else self.result(how, tensors, fresh)
             return tree_unflatten([self.result(how, tensors, fresh) for how in self.outputs], self.spec)
+
+    def launch(self, values: list, held: Any) -> None:
+        """Run the kernels of the plan."""
+        device, watched = self.device, plans.watched()
+        allocate, dispatch = device.allocate, device.dispatch
+        for (step, bindings, open_places, fresh, leaving), words in zip(self.launches, self.numbers(), strict=True):
+            start = time.perf_counter() if watched else 0.0
+            if step.target is None:
+                for at, nbytes in fresh:
+                    values[at].buffer = allocate(nbytes)
+            else:
+                ((at, _),) = fresh
+                values[at].buffer = kernels.take_over(values[step.target], values[at], device)
+            if open_places:
+                bindings = bindings.copy()
+                for number, at, offset, size in open_places:
+                    bindings[number] = (values[at].buffer, offset, size)
+            dispatch(step.pipeline, bindings, words, step.workgroups)
+            for at in leaving:
+                values[at] = None
+            if watched:
+                kernels.report(step.record, [], device, start)
+            held.now()
 
     def numbers(self) -> list[bytes]:
         """The parameter block of every kernel, with live numbers computed again."""
@@ -535,7 +670,7 @@ class Recording:
 
     def restore(self, values: list, written: list) -> None:
         """After an error: storages whose new value was not computed get the old one back, where it is still there."""
-        for ((how, what), at), storage in zip(self.writes, written, strict=True):
+        for ((how, what), _), storage in zip(self.writes, written, strict=True):
             if storage.node.buffer is None:
                 for number, source in enumerate(self.sources):
                     if source == (how, what) and values[self.count + number] is not None:

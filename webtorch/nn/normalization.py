@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import creation, dtypes
+from .. import capture, creation, dtypes
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -239,9 +239,9 @@ class BatchNorm(Statistics):
         self.check_input(input)
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats:
-            self.num_batches_tracked.add_(1)
+            capture.each_time(lambda: self.num_batches_tracked.add_(1))
             if self.momentum is None:  # the plain average over all batches
-                momentum = 1.0 / float(self.num_batches_tracked.item())
+                momentum = 1.0 / capture.live(lambda: float(self.num_batches_tracked.item()))
         by_batch = self.training or self.running_mean is None
         keep = not self.training or self.track_running_stats
         return F.batch_norm(

@@ -379,7 +379,9 @@ class Adagrad(Replayable):
             gradient = gradient + parameter.detach() * group["weight_decay"]
         total = state["sum"]
         total.copy_(total + gradient * gradient)
-        parameter.sub_(gradient / (total.sqrt() + group["eps"]) * (rate_of(group) / (1 + (step - 1) * group["lr_decay"])))
+        parameter.sub_(
+            gradient / (total.sqrt() + group["eps"]) * (rate_of(group) / (1 + (step - 1) * group["lr_decay"]))
+        )
 
 
 class Adadelta(Replayable):
