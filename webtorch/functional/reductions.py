@@ -11,6 +11,7 @@ from ..errors import DTypeError, IndexShapeError
 from ..ops import TABLE, tracks
 from ..ops.elementwise import store_out
 from ..ops.reduce import amax, amin, sum
+from ..precision import autocasts
 from ..shapes import (
     normalize_dim,
     normalize_dims,
@@ -167,6 +168,7 @@ def std_mean(
 
 
 @method
+@autocasts
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """log(sum(exp(input))) over `dim`, without overflow.
 
@@ -341,6 +343,7 @@ def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> tuple[T
 
 
 @method
+@autocasts
 def norm(
     input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Tensor | None = None, dtype: Any = None
 ) -> Tensor:

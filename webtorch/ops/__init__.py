@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .. import batching, dtypes, elsewhere, graph, tangents
+from .. import batching, dtypes, elsewhere, graph, precision, tangents
 from ..dtypes import dtype as DType
 from ..errors import DeviceError, DTypeError
 from ..grad_mode import current
@@ -66,6 +66,7 @@ class Op:
         self.domain = domain
         self.module = module
         self.public = public
+        self.autocast = precision.POLICY.get(name)
         self.__doc__ = doc
         self.__module__ = "webtorch"
         self.__qualname__ = name

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph
+from .. import batching, codegen, dtypes, engine, graph, precision
 from ..dtypes import dtype as DType
 from ..errors import DTypeError, IndexShapeError
 from ..graph import Operand
@@ -77,6 +77,8 @@ class Reduce(Op):
             raise TypeError(
                 f"{self.name}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)"
             )
+        if self.autocast and precision.used and dtype is None and out is None:
+            x = precision.cast(self.autocast, self.name, x)
         dim = axis if dim is None else dim
         keepdim = keepdim if keepdims is None else keepdims
         if dtype is None and out is not None and self.rule is accumulating:

@@ -15,6 +15,7 @@ from ...ops import TABLE, common_device
 from ...ops.binary import where
 from ...ops.gather import take
 from ...ops.pick import pick
+from ...precision import autocasts
 from ...shapes import numel
 from ...tensor import Tensor
 from .basics import log_softmax
@@ -56,6 +57,7 @@ def same_sizes(call: str, input: Tensor, target: Tensor) -> None:
         )
 
 
+@autocasts
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -125,6 +127,7 @@ def weighted(losses: Tensor, weights: Tensor, reduction: str) -> Tensor:
     return losses.sum() if reduction == "sum" else losses.sum() / weights.sum()
 
 
+@autocasts
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -174,6 +177,7 @@ def cross_entropy(
     return weighted(losses * (1 - label_smoothing) + others * (label_smoothing / classes), weights, reduction)
 
 
+@autocasts
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -197,6 +201,7 @@ def mse_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def l1_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
@@ -210,6 +215,7 @@ def l1_loss(
     return reduced((input - target).abs(), legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -229,6 +235,7 @@ def smooth_l1_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
@@ -245,6 +252,7 @@ def huber_loss(
     return reduced(loss, reduction)
 
 
+@autocasts
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -265,6 +273,7 @@ def binary_cross_entropy(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -287,6 +296,7 @@ def binary_cross_entropy_with_logits(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -309,6 +319,7 @@ def kl_div(
     return reduced(loss, reduction)
 
 
+@autocasts
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -327,6 +338,7 @@ def poisson_nll_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def gaussian_nll_loss(
     input: Tensor, target: Tensor, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:
@@ -340,6 +352,7 @@ def gaussian_nll_loss(
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
 
 
+@autocasts
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -353,6 +366,7 @@ def hinge_embedding_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -367,6 +381,7 @@ def margin_ranking_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
@@ -374,6 +389,7 @@ def soft_margin_loss(
     return reduced(-webtorch.logsigmoid(target * input), legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,
@@ -392,6 +408,7 @@ def cosine_embedding_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def triplet_margin_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2, eps: float = 1e-6, swap: bool = False,
     size_average: Any = None, reduce: Any = None, reduction: str = "mean",

@@ -11,11 +11,13 @@ from ...errors import ShapeError
 from ...ops.conv import as_sizes, convolve, convolve_transposed, windows
 from ...ops.pad import pad as pad_constant
 from ...ops.pool import first_maximum, window_maximum, window_sum
+from ...precision import autocasts
 from ...shapes import numel
 from ...tensor import Tensor
 from .basics import relu
 
 
+@autocasts
 def conv1d(
     input: Tensor,
     weight: Tensor,
@@ -34,6 +36,7 @@ def conv1d(
     return convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
+@autocasts
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -52,6 +55,7 @@ def conv2d(
     return convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
+@autocasts
 def conv3d(
     input: Tensor,
     weight: Tensor,
@@ -65,6 +69,7 @@ def conv3d(
     return convolve("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
+@autocasts
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -81,6 +86,7 @@ def conv_transpose1d(
     )
 
 
+@autocasts
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -102,6 +108,7 @@ def conv_transpose2d(
     )
 
 
+@autocasts
 def conv_transpose3d(
     input: Tensor,
     weight: Tensor,
