@@ -47,6 +47,7 @@ def floating(input: Tensor, dtype: Any, call: str) -> Tensor:
 
 
 @method
+@autocasts
 def mean(
     input: Tensor,
     dim: Any = None,
@@ -89,6 +90,7 @@ def spread(input: Tensor, dim: Any, correction: Any, unbiased: Any, keepdim: boo
 
 
 @method
+@autocasts
 def var(
     input: Tensor,
     dim: Any = None,
@@ -110,6 +112,7 @@ def var(
 
 
 @method
+@autocasts
 def std(
     input: Tensor,
     dim: Any = None,
@@ -130,6 +133,7 @@ def std(
     return result if out is None else store_out("std", result, out)
 
 
+@autocasts
 def var_mean(
     input: Tensor,
     dim: Any = None,
@@ -148,6 +152,7 @@ def var_mean(
     return spread(input, axis if dim is None else dim, correction, unbiased, keepdim, "var_mean")
 
 
+@autocasts
 def std_mean(
     input: Tensor,
     dim: Any = None,
@@ -202,6 +207,7 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
 
 
 @method
+@autocasts
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over `dim` with NaN taken as zero.
 
@@ -215,6 +221,7 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any 
 
 
 @method
+@autocasts
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean over `dim` of the elements that are not NaN.
 
