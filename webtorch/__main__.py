@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "doctor": ("webtorch.doctor", "show versions, GPU adapters and limits, and test one kernel"),
+    "accuracy": ("webtorch.accuracy", "measure the float32 functions against exact values"),
 }
 
 

@@ -1,0 +1,184 @@
+"""How far float32 results are from exact values: the definition of an ulp, and what is kept of a comparison.
+
+The error of a result is its distance from the exact value, in units of the spacing of float32 there: 2^(e - 23) where
+2^e <= |exact| < 2^(e + 1), and never less than 2^-149, the spacing of the denormals (and of 0). A correctly rounded
+result is at most 0.5 away. Exact values beyond 2^128, where the number after the largest float32 would be, are cut to
+it, and a result of infinity stands for it: overflowing too early counts as an error of as many ulps as the exact value
+was below 2^128, and staying finite too long likewise.
+
+What is not a matter of distance must be right or is counted as a wrong special value: NaN exactly where the exact value
+is NaN, an infinity of the right sign where the exact value is infinite (a pole, not an overflow), and the sign of a
+zero.
+
+Drivers may treat denormals as 0. A result is counted as `flushed`, and not as an error, when it is a 0 of the right
+sign in place of a denormal, or when an argument is a denormal and the result is the one for an argument of 0.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+__all__ = ["BLOCK", "Record", "canonical", "compare", "ulps"]
+
+BLOCK = 1 << 15  # values compared at a time, so that the intermediates stay in the processor's cache
+
+EXPONENT = np.int64(0x7FF0000000000000)
+# Exponent fields of float64: of 2^-126, the smallest normal float32, and of 2^127, the exponent of the largest.
+LOWEST, HIGHEST = np.int64((1023 - 126) << 52), np.int64((1023 + 127) << 52)
+# The field of 1 / spacing is this minus the field of the value (modulo 2^64: it does not fit by itself).
+INVERSE = np.int64(((2 * 1023 + 23) << 52) - (1 << 64))
+OVERFLOW = 2.0**128
+SMALLEST_NORMAL = 2.0**-126
+
+
+def ulps(got: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    """The error of float32 results against float64 values, in ulps; NaN where either is NaN.
+
+    >>> ulps(np.array([1.0, 3.4028235e38], np.float32), np.array([1 + 2.0**-24, 1e60])).tolist()
+    [0.5, 1.0]
+    """
+    exact = np.clip(exact, -OVERFLOW, OVERFLOW)
+    error = got.astype(np.float64)
+    np.clip(error, -OVERFLOW, OVERFLOW, out=error)
+    error -= exact
+    np.abs(error, out=error)
+    scale = exact.view(np.int64)
+    scale &= EXPONENT
+    np.clip(scale, LOWEST, HIGHEST, out=scale)
+    np.subtract(INVERSE, scale, out=scale)
+    error *= scale.view(np.float64)
+    return error
+
+
+@dataclass
+class Record:
+    """What is known of one op on one device. `worst_at` and `wrong_at` hold the arguments, what came, and what should."""
+
+    count: int = 0
+    finite: int = 0  # with a finite exact value: those whose error in ulps is counted
+    worst: float = 0.0
+    worst_at: list[float] = field(default_factory=list)
+    total: float = 0.0  # the sum of the errors
+    special: int = 0  # NaN and infinite exact values
+    wrong: int = 0  # wrong special values, zeros of the wrong sign included
+    wrong_at: list[float] = field(default_factory=list)
+    flushed: int = 0
+    different: int = 0  # results with other bits than the first device's; NaNs, and where denormals occur, not counted
+    different_at: list[float] = field(default_factory=list)
+    digest: str = ""
+
+    def merge(self, other: Record) -> None:
+        """Add what was found on other values."""
+        if other.worst > self.worst:
+            self.worst, self.worst_at = other.worst, other.worst_at
+        for name in ("wrong_at", "different_at"):
+            if not getattr(self, name):
+                setattr(self, name, getattr(other, name))
+        for name in ("count", "finite", "total", "special", "wrong", "flushed", "different"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    @property
+    def mean(self) -> float:
+        """The mean error in ulps of the results whose exact value is finite."""
+        return self.total / self.finite if self.finite else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def is_denormal(x: np.ndarray) -> np.ndarray:
+    bits = x.view(np.uint32) & 0x7FFFFFFF
+    return (bits < 0x00800000) & (bits != 0)
+
+
+def place(index: int, arguments: Sequence[np.ndarray], got: np.ndarray, exact: np.ndarray) -> list[float]:
+    """The arguments, the result and the exact value at one place."""
+    return [*(float(x[index]) for x in arguments), float(got[index]), float(exact[index])]
+
+
+def compare(
+    got: np.ndarray,
+    exact: np.ndarray,
+    arguments: Sequence[np.ndarray],
+    oracle: Callable[..., np.ndarray],
+) -> Record:
+    """What one block of results says: `got` in float32, `exact` in float64, for float32 `arguments`.
+
+    `oracle` gives exact values for other arguments: it is asked what the op gives for zeros in place of denormals.
+    """
+    error = ulps(got, exact)
+    worst = float(error.max())
+    # The signs must agree too, which the error of a zero does not say.
+    signs = (got.view(np.int32) < 0) != (exact.view(np.int64) < 0)
+    record = Record(count=got.size)
+    if worst <= 1 and not signs.any() and np.isfinite(exact).all():
+        record.finite, record.total, record.worst = got.size, float(error.sum()), worst
+        if worst > 0:
+            record.worst_at = place(int(error.argmax()), arguments, got, exact)
+        return record
+    special = ~np.isfinite(exact)
+    right = np.where(np.isnan(exact), np.isnan(got), got == exact)
+    zero = (got == 0) | (exact == 0)
+    wrong = np.where(special, ~right, np.isnan(got) | (signs & zero))
+    suspect = wrong | (error > 1)
+    small = np.zeros(got.size, bool)
+    for x in arguments:
+        small |= is_denormal(x)
+    flushed = suspect & (got == 0) & (np.abs(exact) < SMALLEST_NORMAL) & ~signs
+    asked = np.flatnonzero(suspect & small & ~flushed)
+    if asked.size:
+        # Any of the arguments may have been taken for 0, and the result too.
+        for mask in range(1, 1 << len(arguments)):
+            replaced = [
+                np.where(is_denormal(x[asked]) & bool(mask >> k & 1), np.copysign(np.float32(0), x[asked]), x[asked])
+                for k, x in enumerate(arguments)
+            ]
+            zeroed = oracle(*(x.astype(np.float64) for x in replaced))
+            taken = got[asked]
+            same = (np.isnan(taken) & np.isnan(zeroed)) | (taken == zeroed) | (ulps(taken, zeroed) <= 4)
+            same |= (taken == 0) & (np.abs(zeroed) < SMALLEST_NORMAL)
+            flushed[asked[same]] = True
+    wrong &= ~flushed
+    error[flushed | special | wrong] = 0
+    record.flushed, record.special, record.wrong = int(flushed.sum()), int(special.sum()), int(wrong.sum())
+    record.finite, record.total = got.size - record.special, float(error.sum())
+    record.worst = float(error.max())
+    if record.worst > 0:
+        record.worst_at = place(int(error.argmax()), arguments, got, exact)
+    if record.wrong:
+        record.wrong_at = place(int(wrong.argmax()), arguments, got, exact)
+    return record
+
+
+def differences(got: np.ndarray, first: np.ndarray, arguments: Sequence[np.ndarray]) -> np.ndarray:
+    """Where two devices' results differ in a bit, NaNs apart, and apart from denormal arguments and results."""
+    differ = (got.view(np.uint32) != first.view(np.uint32)) & ~(np.isnan(got) & np.isnan(first))
+    if differ.any():
+        for x in arguments:
+            differ &= ~is_denormal(x)
+        limit = np.float32(SMALLEST_NORMAL)
+        # One driver may round up to the smallest normal number what another flushes.
+        differ &= ~((np.abs(got) <= limit) & (np.abs(first) <= limit))
+    return differ
+
+
+def canonical(got: np.ndarray, arguments: Sequence[np.ndarray]) -> np.ndarray:
+    """The bits that a digest is made from: one NaN, and 0 wherever a driver may have flushed a denormal."""
+    bits = got.view(np.uint32).copy()
+    magnitude = bits & np.uint32(0x7FFFFFFF)
+    bits[magnitude > 0x7F800000] = 0x7FC00000
+    bits[magnitude <= 0x00800000] = 0
+    for x in arguments:
+        bits[is_denormal(x)] = 0
+    return bits
+
+
+def extend_digest(digest: str, bits: np.ndarray) -> str:
+    """The digest of everything so far and these bits."""
+    return hashlib.sha256(digest.encode() + bits.astype("<u4", copy=False).tobytes()).hexdigest()

@@ -1,0 +1,173 @@
+"""Measuring ops on several sources at once, against one evaluation of the exact values; all float32 numbers resumably.
+
+The state of an exhaustive run is one JSON file per set of sources in the user's cache directory. It is replaced
+atomically, so a run may be stopped at any time and goes on where it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import measure, samples
+from .measure import BLOCK, Record
+from .oracle import fingerprint, oracle, rows
+from .sources import Source, arguments_of
+
+__all__ = ["State", "exhaustive", "sampled"]
+
+SAVE_EVERY = 10.0  # seconds
+
+
+def cache_folder() -> pathlib.Path:
+    """Where this user's programs keep what they can make again."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or pathlib.Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = pathlib.Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(base) / "webtorch" / "accuracy"
+
+
+def write_atomically(path: pathlib.Path, text: str) -> None:
+    """Replace the file by one with this text: readers see the old text or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, text=True)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+class State:
+    """How far exhaustive runs have come, by op: the next bit pattern and the records so far."""
+
+    def __init__(self, sources: Sequence[Source], folder: pathlib.Path | None = None) -> None:
+        names = [f"{source.name} {source.driver}" for source in sources]
+        key = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+        self.path = (folder or cache_folder()) / f"{key}.json"
+        self.ops: dict[str, Any] = {}
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            self.ops = json.loads(self.path.read_text("utf-8"))["ops"]
+
+    def resume(self, op: str, print_of: str, names: Sequence[str]) -> tuple[int, dict[str, Record]]:
+        """The bit pattern to go on from and the records so far; from the start when the op has changed since."""
+        kept = self.ops.get(op)
+        if kept is None or kept["fingerprint"] != print_of or sorted(kept["records"]) != sorted(names):
+            return 0, {name: Record() for name in names}
+        return kept["next"], {name: Record(**values) for name, values in kept["records"].items()}
+
+    def save(self, op: str, print_of: str, following: int, records: dict[str, Record]) -> None:
+        entry = {name: record.as_dict() for name, record in records.items()}
+        self.ops[op] = {"fingerprint": print_of, "next": following, "records": entry}
+        write_atomically(self.path, json.dumps({"ops": self.ops}))
+
+
+def compare_all(
+    op: str, arguments: Sequence[np.ndarray], results: dict[str, np.ndarray], records: dict[str, Record]
+) -> None:
+    """Compare the results of all sources for the same arguments with one evaluation of the exact values."""
+    exact = oracle(op)
+    first: np.ndarray | None = None
+    for start in range(0, arguments[0].size, BLOCK):
+        block = [x[start : start + BLOCK] for x in arguments]
+        with np.errstate(all="ignore"):
+            wanted = exact(*(x.astype(np.float64) for x in block))
+            known: list[tuple[np.ndarray, Record]] = []
+            first = None
+            for name, result in results.items():
+                got = result[start : start + BLOCK]
+                # Sources mostly agree in every bit: then one comparison serves them all.
+                for other, found in known:
+                    if np.array_equal(got.view(np.uint32), other.view(np.uint32)):
+                        break
+                else:
+                    found = measure.compare(got, wanted, block, exact)
+                    known.append((got, found))
+                record = records[name]
+                record.merge(found)
+                if first is None:
+                    first = got
+                elif got is not first:
+                    differ = measure.differences(got, first, block)
+                    if differ.any():
+                        record.different += int(differ.sum())
+                        if not record.different_at:
+                            place = int(differ.argmax())
+                            record.different_at = measure.place(place, block, got, first.astype(np.float64))
+    bits_of: list[tuple[np.ndarray, np.ndarray]] = []
+    for name, result in results.items():
+        for other, bits in bits_of:
+            if np.array_equal(result.view(np.uint32), other.view(np.uint32)):
+                break
+        else:
+            bits = measure.canonical(result, arguments)
+            bits_of.append((result, bits))
+        records[name].digest = measure.extend_digest(records[name].digest, bits)
+
+
+def sampled(op: str, sources: Iterable[Source], count: int = 1 << 18) -> dict[str, Record]:
+    """The records of one op by source, on a sample of arguments that is always the same."""
+    able = [source for source in sources if source.has(op)]
+    arguments = samples.sample(op, rows()[op].inputs, count)
+    for source in able:
+        source.begin(op, arguments)
+    results = {source.name: source.finish() for source in able}
+    records = {source.name: Record() for source in able}
+    compare_all(op, arguments, results, records)
+    return records
+
+
+def exhaustive(
+    op: str,
+    sources: Iterable[Source],
+    state: State,
+    deadline: float = float("inf"),
+    report: Callable[[str], None] = lambda text: None,
+) -> dict[str, Record] | None:
+    """The records of a function of one argument on all float32 numbers; None when the deadline came before the end."""
+    able = [source for source in sources if source.has(op)]
+    print_of = fingerprint(rows()[op])
+    following, records = state.resume(op, print_of, [source.name for source in able])
+    todo = samples.ranges(following)
+    if following and todo:
+        report(f"{op}: goes on at bit pattern 0x{following:08x}")
+    saved = started = time.monotonic()
+    for source in able if todo else ():
+        source.begin(op, todo[0])
+    for position, request in enumerate(todo):
+        results = {source.name: source.finish() for source in able}
+        last = position + 1 == len(todo)
+        out_of_time = time.monotonic() > deadline
+        if not last and not out_of_time:
+            for source in able:
+                source.begin(op, todo[position + 1])  # the adapters compute while this process compares
+        compare_all(op, arguments_of(request), results, records)
+        following = samples.TOTAL if last else todo[position + 1][0]
+        now = time.monotonic()
+        if last or out_of_time or now - saved > SAVE_EVERY:
+            state.save(op, print_of, following, records)
+            saved = now
+            share = following / samples.TOTAL
+            report(f"{op}: {share:.0%} after {now - started:.0f} s")
+        if out_of_time and not last:
+            return None
+    return records
