@@ -19,6 +19,7 @@ import numpy as np
 from ..errors import DeviceUnavailableError
 from ..ops import TABLE
 from . import samples
+from .measure import BLOCK
 
 __all__ = ["Adapter", "Local", "Source", "Torch", "open_sources"]
 
@@ -36,7 +37,8 @@ def compute(op: str, arguments: Sequence[np.ndarray], device: str) -> np.ndarray
 
     row: Any = TABLE[op]
     with np.errstate(all="ignore"):
-        result = row(*(creation.tensor(x, device=device) for x in arguments)).numpy()
+        given = {name: value for name, value in row.scalars.items() if value is not None}
+        result = row(*(creation.tensor(x, device=device) for x in arguments), **given).numpy()
         return result.astype(np.float32, copy=False)
 
 
@@ -45,6 +47,8 @@ class Source:
 
     name: str
     driver: str
+    block = BLOCK  # arguments computed at a time
+    _memory = np.empty(0, np.float32)
 
     def has(self, op: str) -> bool:
         """Whether it can compute the op."""
@@ -54,8 +58,16 @@ class Source:
         self._pending = (op, request)
 
     def finish(self) -> np.ndarray:
+        """The results for what `begin` was given, in memory that the next call writes again."""
         op, request = self._pending
-        return self.evaluate(op, arguments_of(request))
+        arguments = arguments_of(request)
+        if self._memory.size < arguments[0].size:
+            self._memory = np.empty(arguments[0].size, np.float32)
+        result = self._memory[: arguments[0].size]
+        for start in range(0, result.size, self.block):
+            part = slice(start, start + self.block)
+            result[part] = self.evaluate(op, [x[part] for x in arguments])
+        return result
 
     def evaluate(self, op: str, arguments: Sequence[np.ndarray]) -> np.ndarray:
         raise NotImplementedError
@@ -75,6 +87,7 @@ class Local(Source):
             from ..backends.wgpu import get_device
 
             self.name, self.driver = describe(get_device().adapter)
+            self.block = samples.CHUNK
 
     def evaluate(self, op: str, arguments: Sequence[np.ndarray]) -> np.ndarray:
         return compute(op, arguments, self.device)
@@ -129,8 +142,11 @@ class Adapter(Source):
         self.process = context.Process(target=serve, args=(other, wanted, self.memory.name), daemon=True)
         self.process.start()
         other.close()
-        answer = self.receive()
-        self.name, self.driver = answer
+        try:
+            self.name, self.driver = self.receive()
+        except BaseException:
+            self.close()
+            raise
 
     def receive(self) -> Any:
         try:
@@ -146,7 +162,11 @@ class Adapter(Source):
 
     def finish(self) -> np.ndarray:
         count = self.receive()
-        return np.ndarray((count,), np.float32, self.memory.buf[: 4 * count]).copy()
+        if self._memory.size < count:
+            self._memory = np.empty(max(count, samples.CHUNK), np.float32)
+        result = self._memory[:count]
+        result[:] = np.ndarray((count,), np.float32, self.memory.buf[: 4 * count])
+        return result
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -176,7 +196,8 @@ def serve(pipe: Any, wanted: str, name: str) -> None:
             pipe.send((source.name, source.driver))
             while (message := pipe.recv()) is not None:
                 op, request = message
-                result = source.evaluate(op, arguments_of(request)).reshape(-1)
+                source.begin(op, request)
+                result = source.finish()
                 np.ndarray(result.shape, np.float32, memory.buf[: 4 * result.size])[:] = result
                 pipe.send(result.size)
         except (EOFError, KeyboardInterrupt):

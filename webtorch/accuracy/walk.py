@@ -86,42 +86,33 @@ def compare_all(
 ) -> None:
     """Compare the results of all sources for the same arguments with one evaluation of the exact values."""
     exact = oracle(op)
-    first: np.ndarray | None = None
+    digests = {name: hashlib.sha256(record.digest.encode()) for name, record in records.items()}
     for start in range(0, arguments[0].size, BLOCK):
         block = [x[start : start + BLOCK] for x in arguments]
         with np.errstate(all="ignore"):
             wanted = exact(*(x.astype(np.float64) for x in block))
-            known: list[tuple[np.ndarray, Record]] = []
-            first = None
+            first: np.ndarray | None = None
+            known: list[tuple[np.ndarray, Record, np.ndarray, np.ndarray | None]] = []
             for name, result in results.items():
                 got = result[start : start + BLOCK]
+                if first is None:
+                    first = got
                 # Sources mostly agree in every bit: then one comparison serves them all.
-                for other, found in known:
+                for other, found, bits, differ in known:
                     if np.array_equal(got.view(np.uint32), other.view(np.uint32)):
                         break
                 else:
-                    found = measure.compare(got, wanted, block, exact)
-                    known.append((got, found))
+                    found, bits = measure.compare(got, wanted, block, exact), measure.canonical(got, block)
+                    differ = measure.differences(got, first, block) if got is not first else None
+                    known.append((got, found, bits, differ))
                 record = records[name]
                 record.merge(found)
-                if first is None:
-                    first = got
-                elif got is not first:
-                    differ = measure.differences(got, first, block)
-                    if differ.any():
-                        record.different += int(differ.sum())
-                        if not record.different_at:
-                            place = int(differ.argmax())
-                            record.different_at = measure.place(place, block, got, first.astype(np.float64))
-    bits_of: list[tuple[np.ndarray, np.ndarray]] = []
-    for name, result in results.items():
-        for other, bits in bits_of:
-            if np.array_equal(result.view(np.uint32), other.view(np.uint32)):
-                break
-        else:
-            bits = measure.canonical(result, arguments)
-            bits_of.append((result, bits))
-        records[name].digest = measure.extend_digest(records[name].digest, bits)
+                digests[name].update(bits.data)
+                if differ is not None and (count := int(np.count_nonzero(differ))):
+                    record.different += count
+                    record.different_at = record.different_at or measure.place(int(differ.argmax()), block, got, first)
+    for name, record in records.items():
+        record.digest = digests[name].hexdigest()
 
 
 def sampled(op: str, sources: Iterable[Source], count: int = 1 << 18) -> dict[str, Record]:
