@@ -417,3 +417,7 @@ fn wt_softplus_f64(x: f64) -> f64 {
 }
 
 fn wt_logsigmoid_f64(x: f64) -> f64 { return -wt_softplus_f64(-x); }
+
+fn wt_silu_f64(x: f64) -> f64 { return x * wt_sigmoid_f64(x); }
+
+fn wt_mish_f64(x: f64) -> f64 { return x * wt_tanh_f64(wt_softplus_f64(x)); }

@@ -9,6 +9,10 @@
 //   - No step relies on fma being fused, nor on a * b + c not being contracted; where exactness matters it is integer
 //     arithmetic, or a product whose factors are short enough to be exact.
 //   - The builtins used on floats are + - * / < and conversions of integers that fit; the rest is our own.
+//   - Compilers rearrange sums and products as if they were exact. Seen so far: constant + (a + b), (a + constant) +
+//     constant, (a * constant) * b * constant, a * b + a * c, a + (b + c * constant), (a + b) - b, (a * b) / b, a / constant, 1 / (1 / a),
+//     constant * (constant / a).
+//     No expression here has one of these forms, so that drivers agree in every bit.
 //   - Polynomials are minimax fits made for this file; the comment gives the interval and the error.
 //   - Conditions on bool use & and |, which do not branch.
 
@@ -166,6 +170,15 @@ fn wt_scale_f32(x: f32, steps: i32) -> f32 {
     return (x * first) * second;
 }
 
+// 2^steps + 2^steps * x for |x| <= 1: 1 + x would be rearranged where x is a sum.
+fn wt_scale_above_f32(x: f32, steps: i32) -> f32 {
+    let bounded = clamp(steps, -250, 250);
+    let half = bounded >> 1u;
+    let first = bitcast<f32>(u32(half + 127) << 23u);
+    let second = bitcast<f32>(u32(bounded - half + 127) << 23u);
+    return (first + first * x) * second;
+}
+
 // The exponent and 24-bit significand of a finite x other than 0: |x| = significand * 2^exponent, denormals normalised.
 fn wt_significand_f32(x: f32) -> u32 {
     let magnitude = wt_magnitude_f32(x);
@@ -318,6 +331,13 @@ fn wt_compose_f32(significand: u32, exponent: i32) -> f32 {
     return bitcast<f32>(select(select(small, normal, field >= 1), 0u, significand == 0u));
 }
 
+// x * 2^100, exact for denormals too where drivers take them for 0; overflows to infinity.
+fn wt_enlarge_f32(x: f32) -> f32 {
+    let magnitude = wt_magnitude_f32(x);
+    let larger = wt_scale_f32(f32(wt_significand_f32(x)), wt_exponent_f32(x) + 100);
+    return select(wt_copysign_f32(larger, x), x, (magnitude == 0u) | (magnitude >= 0x7f800000u));
+}
+
 // x - y * trunc(x / y) without any rounding; the sign of x.
 fn wt_fmod_f32(x: f32, y: f32) -> f32 {
     let above = wt_magnitude_f32(x);
@@ -333,7 +353,16 @@ fn wt_remainder_f32(x: f32, y: f32) -> f32 {
     let below = wt_magnitude_f32(y);
     let opposite = wt_signbit_f32(x) != wt_signbit_f32(y);
     if ((above >= 0x7f800000u) | (below > 0x7f800000u) | (below == 0u)) { return wt_nan_f32(); }
-    if (above < below) { return select(x, x + y, opposite & (above != 0u)); }
+    if (above < below) {
+        if (!opposite | (above == 0u)) { return x; }
+        // Below 2^-125 the bits count multiples of 2^-149; elsewhere a denormal x is made larger for the sum.
+        if (below < 0x01000000u) { return wt_copysign_f32(bitcast<f32>(below - above), y); }
+        if ((above < 0x00800000u) & (below < 0x20000000u)) {
+            let sum = wt_enlarge_f32(x) + wt_enlarge_f32(y);
+            return wt_copysign_f32(wt_compose_f32(wt_significand_f32(sum), wt_exponent_f32(sum) - 100), y);
+        }
+        return x + y;
+    }
     let rest = wt_rest_f32(x, y);
     if (opposite & (rest != 0u)) {
         return wt_copysign_f32(wt_compose_f32(wt_significand_f32(y) - rest, wt_exponent_f32(y)), y);
@@ -346,7 +375,10 @@ fn wt_floor_divide_f32(x: f32, y: f32) -> f32 {
     let plain = wt_divide_f32(x, y);
     if (wt_magnitude_f32(y) == 0u) { return plain; }
     let rest = wt_fmod_f32(x, y);
-    var quotient = wt_divide_f32(x - rest, y);
+    // All are made larger where the rest may be a denormal, which drivers may take for 0.
+    let small = wt_magnitude_f32(y) < 0x0d800000u;
+    let difference = select(x - rest, wt_enlarge_f32(x) - wt_enlarge_f32(rest), small);
+    var quotient = wt_divide_f32(difference, select(y, wt_enlarge_f32(y), small));
     if ((wt_magnitude_f32(rest) != 0u) & (wt_signbit_f32(rest) != wt_signbit_f32(y))) { quotient -= 1.0f; }
     if (wt_magnitude_f32(quotient) == 0u) { return wt_copysign_f32(0.0f, plain); }
     let down = wt_floor_f32(quotient);
@@ -386,13 +418,13 @@ fn wt_hypot_f32(x: f32, y: f32) -> f32 {
 
 // ---- exponentials ---------------------------------------------------------------------------------------------------
 
-// e^(r - rest) - 1 for |r - rest| <= 0.35, and with less care to 0.45; 2^-31 relative. The rest is subtracted last:
-// r alone is exact.
+// e^(r - rest) - 1 for |r - rest| <= 0.35, and with less care to 0.45; 2^-31 relative. The sum `whole + (... - rest)`, which would
+// be better by a hair, is not left alone by compilers.
 fn wt_exp_core_f32(whole: f32, rest: f32) -> f32 {
     let r = whole - rest;
     let p = 0.5f + r * (0.166666657f + r * (0.0416664816f
         + r * (0.00833353773f + r * (0.00139335694f + r * 0.000197701986f))));
-    return whole + (r * r * p - rest);
+    return (whole + r * r * p) - rest;
 }
 
 // e^(x + rest) * 2^steps for |x| <= 180 and a rest of at most 0.1.
@@ -400,7 +432,7 @@ fn wt_exp_scaled_f32(x: f32, rest: f32, steps: i32) -> f32 {
     let n = wt_round_f32((x + rest) * 1.44269502f);
     // 0.693145752 has 16 bits, n at most 9: the product is exact.
     let core = wt_exp_core_f32(x - n * 0.693145752f, n * 1.42860677e-06f - rest);
-    return wt_scale_f32(1.0f + core, i32(n) + steps);
+    return wt_scale_above_f32(core, i32(n) + steps);
 }
 
 fn wt_exp_f32(x: f32) -> f32 {
@@ -422,10 +454,13 @@ fn wt_exp2_f32(x: f32) -> f32 {
 fn wt_expm1_f32(x: f32) -> f32 {
     let bounded = wt_clamp_f32(select(x, 0.0f, wt_isnan_f32(x)), -20.0f, 100.0f);
     let n = wt_round_f32(bounded * 1.44269502f);
+    let count = i32(n);
     let core = wt_exp_core_f32(bounded - n * 0.693145752f, n * 1.42860677e-06f);
-    // e^x - 1 = 2^n ((e^r - 1) + (1 - 2^-n)); the bracket on the right is exact.
-    let offset = 1.0f - wt_scale_f32(1.0f, -i32(n));
-    let y = wt_scale_f32(core + offset, i32(n));
+    // e^x - 1 = 2^n (e^r - 1) + (2^n - 1), with 2^n in two factors because it may overflow; the bracket is exact.
+    let half = count >> 1u;
+    let rest = count - half;
+    let first = bitcast<f32>(u32(half + 127) << 23u);
+    let y = (first * core + (first - bitcast<f32>(u32(127 - rest) << 23u))) * bitcast<f32>(u32(127 + rest) << 23u);
     // Below 2^-25 the result is x itself, -0 included.
     return select(y, x, wt_isnan_f32(x) | (wt_magnitude_f32(x) < 0x33000000u));
 }
@@ -465,7 +500,10 @@ fn wt_log_f32(x: f32) -> f32 {
 
 fn wt_log2_f32(x: f32) -> f32 {
     let s = wt_log_split_f32(x);
-    return wt_log_edge_f32(x, ((s.y * 1.44269502f + s.x * 0.442695022f) + s.x) + s.z);
+    // 1.44238281 has 12 bits: its product with 12 bits of f is exact.
+    let lead = bitcast<f32>(bitcast<u32>(s.x) & 0xfffff000u);
+    let rest = (s.x - lead) * 1.44269502f + (lead * 0.000312228221f + s.y * 1.44269502f);
+    return wt_log_edge_f32(x, (rest + lead * 1.44238281f) + s.z);
 }
 
 fn wt_log10_f32(x: f32) -> f32 {
@@ -510,10 +548,11 @@ fn wt_two_over_pi_u32(word: u32) -> u32 {
     }
 }
 
-// Takes multiples of pi/2 from a finite x: (the bits of what is left, within pi/4 of 0, and the count modulo 4).
+// Takes multiples of pi/2 from a finite x: (the bits of what is left, within pi/4 of 0; the count modulo 4; the bits of
+// what rounding the first took away).
 // Payne and Hanek's way: only those 96 bits of 2/pi are multiplied that reach the last two integer bits or the fraction.
-fn wt_quadrant_f32(x: f32) -> vec2<u32> {
-    if (wt_magnitude_f32(x) <= 0x3f490fdau) { return vec2<u32>(bitcast<u32>(x), 0u); }
+fn wt_quadrant_f32(x: f32) -> vec3<u32> {
+    if (wt_magnitude_f32(x) <= 0x3f490fdau) { return vec3<u32>(bitcast<u32>(x), 0u, 0u); }
     let significand = wt_significand_f32(x);
     let first = u32(wt_exponent_f32(x) + 30);
     let word = first >> 5u;
@@ -546,31 +585,37 @@ fn wt_quadrant_f32(x: f32) -> vec2<u32> {
     let leading = countLeadingZeros(upper) & 31u;
     let fraction = (upper << leading) | ((middle >> 1u) >> (31u - leading));
     // 0xc90fdaa2 is pi/2 * 2^31.
-    let r = wt_cast_u32_f32(wt_multiply_high_u32(fraction, 0xc90fdaa2u))
-        * bitcast<f32>((127u - lost - leading) << 23u);
+    let angle = wt_multiply_high_u32(fraction, 0xc90fdaa2u);
+    let rounded = wt_cast_u32_f32(angle);
+    let unit = bitcast<f32>((127u - lost - leading) << 23u);
+    let r = rounded * unit;
+    // The angle has its leading bit at 30 or 31, so that it is rounded to a multiple of 128 or 256. Should that be 2^32,
+    // the difference from it modulo 2^32 is still right.
+    let lower = f32(bitcast<i32>(angle - select(u32(rounded), 0u, rounded > 4294967040.0f))) * unit;
     let flip = negative != wt_signbit_f32(x);
     if (wt_signbit_f32(x)) { count = ~count + 1u; }
-    return vec2<u32>(bitcast<u32>(select(r, -r, flip)), count & 3u);
+    return vec3<u32>(bitcast<u32>(select(r, -r, flip)), count & 3u, bitcast<u32>(select(lower, -lower, flip)));
 }
 
-// |r| <= pi/4; 2^-32.
-fn wt_sin_core_f32(r: f32) -> f32 {
+// |r| <= pi/4, and a rest of at most half an ulp of r; 2^-32.
+fn wt_sin_core_f32(r: f32, rest: f32) -> f32 {
     let z = r * r;
-    return r + r * z * (-0.166666672f + z * (0.00833338313f + z * (-0.00019854444f + z * 2.84517159e-06f)));
+    return r + (r * z * (-0.166666672f + z * (0.00833338313f + z * (-0.00019854444f + z * 2.84517159e-06f))) + rest);
 }
 
-// |r| <= pi/4; 2^-36.
-fn wt_cos_core_f32(r: f32) -> f32 {
+// |r| <= pi/4, and a rest of at most half an ulp of r; 2^-36.
+fn wt_cos_core_f32(r: f32, rest: f32) -> f32 {
     let z = r * r;
-    return 1.0f + (z * z * (0.0416666679f + z * (-0.00138889835f + z * (2.48232845e-05f + z * -2.89942335e-07f)))
-        - 0.5f * z);
+    return 1.0f - z * (0.5f - z * (0.0416666679f + z * (-0.00138889835f + z * (2.48232845e-05f
+        + z * -2.89942335e-07f))));
 }
 
 fn wt_sin_f32(x: f32) -> f32 {
     let finite = wt_isfinite_f32(x);
     let q = wt_quadrant_f32(select(0.0f, x, finite));
     let r = bitcast<f32>(q.x);
-    let y = select(wt_sin_core_f32(r), wt_cos_core_f32(r), (q.y & 1u) == 1u);
+    let rest = bitcast<f32>(q.z);
+    let y = select(wt_sin_core_f32(r, rest), wt_cos_core_f32(r, rest), (q.y & 1u) == 1u);
     let tiny = wt_magnitude_f32(x) < 0x39000000u;
     return select(wt_nan_f32(), select(select(y, -y, q.y >= 2u), x, tiny), finite);
 }
@@ -579,7 +624,8 @@ fn wt_cos_f32(x: f32) -> f32 {
     let finite = wt_isfinite_f32(x);
     let q = wt_quadrant_f32(select(0.0f, x, finite));
     let r = bitcast<f32>(q.x);
-    let y = select(wt_cos_core_f32(r), wt_sin_core_f32(r), (q.y & 1u) == 1u);
+    let rest = bitcast<f32>(q.z);
+    let y = select(wt_cos_core_f32(r, rest), wt_sin_core_f32(r, rest), (q.y & 1u) == 1u);
     return select(wt_nan_f32(), select(y, -y, (q.y == 1u) | (q.y == 2u)), finite);
 }
 
@@ -587,10 +633,15 @@ fn wt_tan_f32(x: f32) -> f32 {
     let finite = wt_isfinite_f32(x);
     let q = wt_quadrant_f32(select(0.0f, x, finite));
     let r = bitcast<f32>(q.x);
+    let rest = bitcast<f32>(q.z);
     let z = r * r;
     // (tan r - r) / r^3 for |r| <= pi/4; 2^-29.
-    let y = r + r * z * (0.333333522f + z * (0.13332589f + z * (0.0540675782f + z * (0.0212455504f
+    let bend = r * z * (0.333333522f + z * (0.13332589f + z * (0.0540675782f + z * (0.0212455504f
         + z * (0.0109248413f + z * (-1.72094988e-05f + z * 0.00442641601f))))));
+    let near = r + bend;
+    // The derivative of the tangent is 1 + tan^2.
+    let lower = rest + rest * near * near;
+    let y = r + (bend + lower);
     let tiny = wt_magnitude_f32(x) < 0x39000000u;
     return select(wt_nan_f32(), select(select(y, -1.0f / y, (q.y & 1u) == 1u), x, tiny), finite);
 }
@@ -613,6 +664,29 @@ fn wt_sigmoid_f32(x: f32) -> f32 {
     let small = wt_exp_f32(-wt_abs_f32(x));
     let odds = small / (1.0f + small);
     return select(1.0f - odds, small - small * odds, wt_signbit_f32(x));
+}
+
+// 2^64 e^-s for s >= 0. Where e^-s by itself would be a denormal, with few bits left or none, this is precise.
+fn wt_exp_minus_f32(s: f32) -> f32 { return wt_exp_scaled_f32(-wt_minimum_f32(s, 150.0f), 0.0f, 64); }
+
+// x / (1 + e^-x). NaN for -inf, as PyTorch has it.
+fn wt_silu_f32(x: f32) -> f32 {
+    let large = wt_exp_minus_f32(wt_abs_f32(select(x, 0.0f, wt_isnan_f32(x))));
+    let small = large * 5.42101086e-20f;
+    let negative = (x * select(large, 0.0f, wt_isinf_f32(x)) / (1.0f + small)) * 5.42101086e-20f;
+    return select(x / (1.0f + small), negative, wt_signbit_f32(x));
+}
+
+// x tanh(log(1 + e^x)): with e = e^x the tangent is e (e + 2) / (e (e + 2) + 2). NaN for -inf, as PyTorch has it.
+fn wt_mish_f32(x: f32) -> f32 {
+    let large = wt_exp_minus_f32(wt_abs_f32(select(x, 0.0f, wt_isnan_f32(x))));
+    let small = large * 5.42101086e-20f;
+    let product = small * (small + 2.0f);
+    let negative = (x * select(large, 0.0f, wt_isinf_f32(x)) * (small + 2.0f) / (product + 2.0f)) * 5.42101086e-20f;
+    // With e = e^-x it is (1 + 2 e) / (1 + 2 e + 2 e^2).
+    let above = 1.0f + 2.0f * small;
+    let positive = x * (above / (above + 2.0f * small * small));
+    return select(select(positive, x, wt_isinf_f32(x)), negative, wt_signbit_f32(x));
 }
 
 // log(1 + e^x) without overflow.

@@ -49,14 +49,16 @@ fn wt_atan2_f32(y: f32, x: f32) -> f32 {
         low = select(0.0f, 1.0f, wt_isinf_f32(x) & wt_isinf_f32(y));
         high = 1.0f;
     }
-    // The angle below the diagonal: turn * pi/4 + atan(t), |t| <= tan(pi/8).
-    let diagonal = low > 0.414213568f * high;
+    // The angle below the diagonal: turn * pi/4 + atan(t), |t| <= 2/3. What t has lost in the sums counts less the
+    // closer to the diagonal.
+    let diagonal = low > 0.666666687f * high;
     let below = select(high, low + high, diagonal);
     let t = select(select(low, low - high, diagonal) / below, 0.0f, wt_magnitude_f32(high) == 0u);
     let square = t * t;
-    // (atan t - t) / t^3; 2^-30.
-    var angle = t + t * square * (-0.333333164f + square * (0.19998531f + square * (-0.14244467f
-        + square * (0.105997719f + square * -0.0609156936f))));
+    // (atan t - t) / t^3; 2^-34, and 2^-28 with the coefficients rounded.
+    var angle = t + t * square * (-0.333333313f + square * (0.199999005f + square * (-0.142831445f
+        + square * (0.110785872f + square * (-0.0885852873f + square * (0.0668891519f + square * (-0.0396505073f
+        + square * 0.0126466434f)))))));
     var turn = select(0.0f, 1.0f, diagonal);
     if (swapped) {
         turn = 2.0f - turn;
@@ -134,14 +136,15 @@ fn wt_logaddexp2_f32(x: f32, y: f32) -> f32 {
 }
 
 // x log(y), 0 where x is 0 and y is not NaN.
-fn wt_xlogy_f32(x: f32, y: f32) -> f32 {
-    let product = select(x * wt_log_f32(y), 0.0f, wt_magnitude_f32(x) == 0u);
-    return select(product, wt_nan_f32(), wt_isnan_f32(y));
-}
+fn wt_xlogy_f32(x: f32, y: f32) -> f32 { return wt_times_log_f32(x, y, wt_log_f32(y)); }
 
-fn wt_xlog1py_f32(x: f32, y: f32) -> f32 {
-    let product = select(x * wt_log1p_f32(y), 0.0f, wt_magnitude_f32(x) == 0u);
-    return select(product, wt_nan_f32(), wt_isnan_f32(y));
+fn wt_xlog1py_f32(x: f32, y: f32) -> f32 { return wt_times_log_f32(x, y, wt_log1p_f32(y)); }
+
+fn wt_times_log_f32(x: f32, y: f32, logarithm: f32) -> f32 {
+    // Of a denormal x the sign is enough where the logarithm is infinite: taken for 0, it would give NaN.
+    let small = wt_isinf_f32(logarithm) & (wt_magnitude_f32(x) < 0x00800000u);
+    let product = select(x, wt_copysign_f32(1.0f, x), small) * logarithm;
+    return select(select(product, 0.0f, wt_magnitude_f32(x) == 0u), wt_nan_f32(), wt_isnan_f32(y));
 }
 
 // ---- inverse error function -----------------------------------------------------------------------------------------
@@ -173,8 +176,8 @@ fn wt_sincospi_f32(x: f32) -> vec2<f32> {
     let r = (bounded - 0.5f * count) * 3.14159274f;
     let quadrant = bitcast<u32>(i32(count)) & 3u;
     let odd = (quadrant & 1u) == 1u;
-    let s = select(wt_sin_core_f32(r), wt_cos_core_f32(r), odd);
-    let c = select(wt_cos_core_f32(r), wt_sin_core_f32(r), odd);
+    let s = select(wt_sin_core_f32(r, 0.0f), wt_cos_core_f32(r, 0.0f), odd);
+    let c = select(wt_cos_core_f32(r, 0.0f), wt_sin_core_f32(r, 0.0f), odd);
     return vec2<f32>(select(s, -s, quadrant >= 2u), select(c, -c, (quadrant == 1u) | (quadrant == 2u)));
 }
 
@@ -244,10 +247,11 @@ fn wt_digamma_f32(x: f32) -> f32 {
     var y = x;
     if (wt_signbit_f32(x)) {
         if (wt_isinf_f32(x)) { return wt_nan_f32(); }
+        let small = wt_magnitude_f32(x) < 0x38d1b717u;
         let turn = wt_sincospi_f32(x);
-        if (wt_magnitude_f32(turn.x) == 0u) { return wt_nan_f32(); }
+        if ((wt_magnitude_f32(turn.x) == 0u) & !small) { return wt_nan_f32(); }
         // digamma(x) = digamma(1 - x) - pi / tan(pi x).
-        sum = select(-3.14159274f * turn.y / turn.x, -1.0f / x, wt_abs_f32(x) < 0.0001f);
+        sum = select(-3.14159274f * turn.y / turn.x, -1.0f / x, small);
         y = 1.0f - x;
     }
     if (y >= 8.0f) {
@@ -266,12 +270,14 @@ fn wt_digamma_f32(x: f32) -> f32 {
             sum += 1.0f / y;
         }
     }
-    // digamma(y) / (y - root) around 1.5, for y in [1, 2]; 2^-26. The root is 1.46163213 + 1.24381501e-08.
+    // digamma(y) / (y - root) around 1.5, for y in [1, 2]; 2^-26. The root is 1.46163213 + 1.24381501e-08; the
+    // difference from the first, 0x3fbb16c3, is taken in integers: two constants would be drawn together.
+    let distance = f32(bitcast<i32>(y) - 0x3fbb16c3) * 1.1920929e-07f - 1.24381501e-08f;
     let t = y - 1.5f;
     let p = 0.951055884f + t * (-0.423627436f + t * (0.240541607f + t * (-0.148402318f + t * (0.0950055793f
         + t * (-0.0620066673f + t * (0.0406682119f + t * (-0.0260450952f + t * (0.0177991372f
         + t * (-0.015922863f + t * 0.0099666696f)))))))));
-    return sum + ((y - 1.46163213f) - 1.24381501e-08f) * p;
+    return sum + distance * p;
 }
 
 // ---- Bessel function ------------------------------------------------------------------------------------------------
@@ -287,10 +293,15 @@ fn wt_i0_f32(x: f32) -> f32 {
             + z * (1.93212259e-06f + z * (3.84456662e-08f + z * 7.51917362e-10f)))))));
     }
     // i0(x) e^-x sqrt(x) in 4 / x; 2^-26.
-    let v = 4.0f / size;
+    let root = wt_sqrt_f32(size);
+    let inverse = 1.0f / root;
+    // 4 / x by way of the root: a constant times (4.0f / x) would become another constant over x.
+    let v = inverse * inverse * 4.0f;
     let p = 0.398942292f + v * (0.012466074f + v * (0.00176720961f + v * (0.000396271644f + v * (-2.1139098e-05f
         + v * (0.00250639347f + v * (-0.00797641184f + v * (0.0124565857f + v * (-0.00883427542f
         + v * 0.00230084709f))))))));
-    // e^x / 64 times 64 p / sqrt(x): the first overflows no sooner than the result.
-    return wt_exp_scaled_f32(size, 0.0f, -6) * (64.0f * p / wt_sqrt_f32(size));
+    // e^x / 2^k times 2^k p / sqrt(x): the first overflows no sooner than the result. (A constant for 2^k would be moved
+    // to the first.)
+    let k = i32(size) >> 3u;
+    return wt_exp_scaled_f32(size, 0.0f, -k) * wt_scale_f32(p / root, k);
 }

@@ -3,6 +3,7 @@
 
 // x * 2^y; one rounding when y is whole.
 fn wt_ldexp_f32(x: f32, y: f32) -> f32 {
+    if (wt_isinf_f32(x) & wt_isfinite_f32(y)) { return x; }
     if (!wt_isfinite_f32(x) | !wt_isfinite_f32(y)) { return x * wt_exp2_f32(y); }
     let steps = wt_floor_f32(wt_clamp_f32(y, -100000.0f, 100000.0f));
     let part = select(1.0f, wt_exp2_f32(y - steps), wt_abs_f32(y) < 100000.0f);
@@ -21,10 +22,13 @@ fn wt_i1_f32(x: f32) -> f32 {
         return 0.5f * x * series;
     }
     // i1(x) e^-x sqrt(x) in 1 / x, for 8 <= x <= 100; 2^-29.
-    let w = 1.0f / size;
+    let root = wt_sqrt_f32(size);
+    let inverse = 1.0f / root;
+    let w = inverse * inverse;
     let p = 0.398942277f + w * (-0.149602426f + w * (-0.0468306666f + w * (-0.0379196987f + w * (-0.112858146f
         + w * (0.396494785f + w * -2.21839167f)))));
-    let y = wt_exp_scaled_f32(size, 0.0f, -6) * (64.0f * p / wt_sqrt_f32(size));
+    let k = i32(size) >> 3u; // as in wt_i0_f32
+    let y = wt_exp_scaled_f32(size, 0.0f, -k) * wt_scale_f32(p / root, k);
     return wt_copysign_f32(y, x);
 }
 

@@ -163,10 +163,12 @@ FLOAT32 = [
     # -- trigonometry
     Case("sin_f32", np.sin, 2),
     Case("cos_f32", np.cos, 2),
-    Case("tan_f32", np.tan, 3),
+    Case("tan_f32", np.tan, 2),
     # -- logistic, error function
     Case("tanh_f32", torch64(torch.tanh), 2),
     Case("sigmoid_f32", torch64(torch.sigmoid), 2),
+    Case("silu_f32", lambda x: x / (1 + np.exp(-x)), 3),
+    Case("mish_f32", lambda x: x * np.tanh(np.logaddexp(x, 0.0)), 4),
     Case("softplus_f32", lambda x: np.logaddexp(x, 0.0), 2.5),
     Case("logsigmoid_f32", lambda x: -np.logaddexp(-x, 0.0), 2.5),
     Case("erf_f32", torch64(torch.erf), 2),
@@ -200,7 +202,7 @@ FLOAT32 = [
     # Below 0 these two are differences of larger numbers, and have zeros that float32 does not resolve.
     Case("lgamma_f32", torch64(torch.lgamma), 4, domain=np.abs),
     Case("lgamma_f32", torch64(torch.lgamma), 4, floor=4.0),
-    Case("digamma_f32", torch64(torch.digamma), 4, floor=1.0, domain=np.abs),
+    Case("digamma_f32", torch64(torch.digamma), 4, floor=0.25, domain=np.abs),
     Case("digamma_f32", torch64(torch.digamma), 4, floor=16.0),
     Case("i0_f32", torch64(torch.i0), 3),
 ]
@@ -594,6 +596,8 @@ FLOAT64 = [
     Case("pow_f64", np.power, 16, arguments=DD),
     Case("tanh_f64", np.tanh, 3),
     Case("sigmoid_f64", sigmoid64, 3),
+    Case("silu_f64", lambda x: x * sigmoid64(x), 4),
+    Case("mish_f64", lambda x: x * np.tanh(np.logaddexp(x, 0.0)), 8),
     Case("softplus_f64", lambda x: np.logaddexp(x, 0.0), 4),
     Case("logsigmoid_f64", lambda x: -np.logaddexp(-x, 0.0), 4),
 ]

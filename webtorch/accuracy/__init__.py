@@ -20,11 +20,28 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("--ops", default="", metavar="NAMES", help="rows of the op table, separated by commas (default: all)")
-    parser.add_argument("--exhaustive", action="store_true", help="all float32 numbers, for functions of one argument; resumable")
-    parser.add_argument("--device", action="append", default=[], metavar="NAME", help="webgpu, cpu, or torch; may be repeated")
-    parser.add_argument("--adapter", action="append", default=[], metavar="NAME", help="the GPU whose name contains NAME; may be repeated")
-    parser.add_argument("--output", type=pathlib.Path, metavar="FILE", help="add the results to FILE.json, and write the page for FILE.md")
+    parser.add_argument(
+        "--ops", default="", metavar="NAMES", help="rows of the op table, separated by commas (default: all)"
+    )
+    parser.add_argument(
+        "--exhaustive", action="store_true", help="all float32 numbers, for functions of one argument; resumable"
+    )
+    parser.add_argument(
+        "--device", action="append", default=[], metavar="NAME", help="webgpu, cpu, or torch; may be repeated"
+    )
+    parser.add_argument(
+        "--adapter",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="the GPU whose name contains NAME; may be repeated",
+    )
+    parser.add_argument(
+        "--output",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="add the results to FILE.json, and write the page for FILE.md",
+    )
     parser.add_argument("--budget", type=float, default=float("inf"), metavar="SECONDS", help="stop after this time")
     parser.add_argument("--quiet", action="store_true", help="no progress lines")
 
@@ -74,7 +91,9 @@ def run(options: argparse.Namespace) -> int:
                 for name, record in records.items():
                     print(line(op, name, record), flush=True)
                 if options.output:  # after each op, so that nothing is lost
-                    results = report.merge(report.read(options.output.with_suffix(".json")), columns, {op: records}, command)
+                    results = report.merge(
+                        report.read(options.output.with_suffix(".json")), columns, {op: records}, command
+                    )
                     report.write(options.output, results)
     except DeviceError as error:
         print(f"accuracy: {error}", file=sys.stderr)

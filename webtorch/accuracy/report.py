@@ -113,7 +113,9 @@ def table(results: Results, ops: list[str]) -> list[str]:
         records = {name: Record(**values) for name, values in results["rows"][op]["records"].items()}
         cells = [cell(records[name]) if name in records else "" for name in present]
         first = next((records[name] for name in present if name in records), Record())
-        flushed = ", ".join(f"{name}: {records[name].flushed:,}" for name in present if name in records and records[name].flushed)
+        flushed = ", ".join(
+            f"{name}: {records[name].flushed:,}" for name in present if name in records and records[name].flushed
+        )
         mean = f"{first.mean:.3f}" if first.finite else ""
         lines.append(f"| `{op}` | " + " | ".join(cells) + f" | {mean} | {at(first)} | {flushed} |")
     return lines
@@ -123,7 +125,9 @@ def page(results: Results) -> str:
     """The page of documentation for results."""
     columns = results["columns"]
     everything = results["rows"]
-    exhaustive = [op for op, row in everything.items() if all(is_exhaustive(record) for record in row["records"].values())]
+    exhaustive = [
+        op for op, row in everything.items() if all(is_exhaustive(record) for record in row["records"].values())
+    ]
     one = [op for op, row in everything.items() if op not in exhaustive and row["inputs"] == 1]
     two = [op for op, row in everything.items() if op not in exhaustive and row["inputs"] == 2]
     drivers = ", ".join(columns)
@@ -131,7 +135,9 @@ def page(results: Results) -> str:
     lines += [f"| {name} | {driver} |" for name, driver in columns.items()]
     lines += ["", f"Measured with webtorch {results['version']}, last on {results['date']}, by", "", "```sh"]
     lines += [*results["commands"], "```", ""]
-    lines.append("The worst error in ulps is given for each column; mean error and place of the worst one are of the first column.")
+    lines.append(
+        "The worst error in ulps is given for each column; mean error and place of the worst one are of the first column."
+    )
     lines.append("Names with an underscore are cases of a public function.")
     for title, ops in (
         ("Functions of one argument, on all float32 numbers", exhaustive),
@@ -160,7 +166,9 @@ def differing(results: Results) -> list[str]:
     if not unequal:
         lines.append(f"All {total} rows give the same bits on {where}, denormals and what NaNs carry apart.")
     else:
-        lines.append(f"Of {total} rows {total - len(unequal)} give the same bits on {where}, denormals and what NaNs carry")
+        lines.append(
+            f"Of {total} rows {total - len(unequal)} give the same bits on {where}, denormals and what NaNs carry"
+        )
         lines.append("apart. These do not: " + ", ".join(f"`{op}`" for op in unequal) + ".")
     return lines
 

@@ -117,8 +117,9 @@ class Torch(Source):
         special = {"_i1": "i1"}.get(op, op)
         for place in (torch, torch.nn.functional, torch.special):
             if hasattr(place, special) and (place is not torch or special != "threshold"):
-                function = getattr(place, special)
-                return (lambda x: function(x, 0.0, 0.0)) if special == "threshold" else function
+                if special == "threshold":
+                    return lambda x: torch.nn.functional.threshold(x, 0.0, 0.0)
+                return getattr(place, special)
         if op == "_polygamma":
             return lambda x: torch.polygamma(1, x)
         return None

@@ -21,7 +21,7 @@ import numpy as np
 
 from . import measure, samples
 from .measure import BLOCK, Record
-from .oracle import fingerprint, oracle, rows
+from .oracle import EITHER_ZERO, fingerprint, oracle, rows
 from .sources import Source, arguments_of
 
 __all__ = ["State", "exhaustive", "sampled"]
@@ -86,7 +86,7 @@ def compare_all(
 ) -> None:
     """Compare the results of all sources for the same arguments with one evaluation of the exact values."""
     exact = oracle(op)
-    digests = {name: hashlib.sha256(record.digest.encode()) for name, record in records.items()}
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in results}
     for start in range(0, arguments[0].size, BLOCK):
         block = [x[start : start + BLOCK] for x in arguments]
         with np.errstate(all="ignore"):
@@ -98,21 +98,29 @@ def compare_all(
                 if first is None:
                     first = got
                 # Sources mostly agree in every bit: then one comparison serves them all.
-                for other, found, bits, differ in known:
-                    if np.array_equal(got.view(np.uint32), other.view(np.uint32)):
-                        break
-                else:
-                    found, bits = measure.compare(got, wanted, block, exact), measure.canonical(got, block)
+                same = next((seen for seen in known if np.array_equal(got.view(np.uint32), seen[0].view(np.uint32))), None)
+                if same is None:
+                    found = measure.compare(got, wanted, block, exact, op in EITHER_ZERO)
                     differ = measure.differences(got, first, block) if got is not first else None
-                    known.append((got, found, bits, differ))
+                    same = (got, found, measure.canonical(got, block), differ)
+                    known.append(same)
+                _, found, bits, differ = same
                 record = records[name]
                 record.merge(found)
-                digests[name].update(bits.data)
+                parts[name].append(bits)
                 if differ is not None and (count := int(np.count_nonzero(differ))):
                     record.different += count
                     record.different_at = record.different_at or measure.place(int(differ.argmax()), block, got, first)
-    for name, record in records.items():
-        record.digest = digests[name].hexdigest()
+    digests: dict[tuple, str] = {}
+    for name, blocks in parts.items():
+        before = records[name].digest
+        key = (before, *map(id, blocks))  # equal blocks are shared, so that equal results are digested once
+        if key not in digests:
+            digest = hashlib.sha256(before.encode())
+            for bits in blocks:
+                digest.update(bits.data)
+            digests[key] = digest.hexdigest()
+        records[name].digest = digests[key]
 
 
 def sampled(op: str, sources: Iterable[Source], count: int = 1 << 18) -> dict[str, Record]:

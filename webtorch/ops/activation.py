@@ -92,7 +92,7 @@ def numpy_mish(x: np.ndarray) -> np.ndarray:
 
 
 def numpy_softshrink(x: np.ndarray, lambd: float) -> np.ndarray:
-    return np.where(x > lambd, x - lambd, np.where(x < -lambd, x + lambd, x * 0))  # NaN stays
+    return np.where(x > lambd, x - lambd, np.where(x < -lambd, x + lambd, np.where(x == x, 0, x)))  # NaN stays
 
 
 # ---- derivatives ----------------------------------------------------------------------------------------------------
@@ -216,14 +216,14 @@ _gelu_tanh = Variant("_gelu_tanh", of="gelu", numpy=wide(numpy_gelu_tanh), dtype
     wgsl={"float": "{x} * {t}(0.5) * ({t}(1) + wt_tanh({t}(0.7978845608028654) * ({x} + {t}(0.044715) * {x} * {x} * {x})))"},
     vjp=(gelu_tanh_gradient,), doc="`gelu` with tanh in place of erf.")
 
-silu = Elementwise("silu", numpy=wide(lambda x: x * numpy_sigmoid(x)), dtype=floating_only, wgsl={"float": "{x} * wt_sigmoid({x})"},
+silu = Elementwise("silu", numpy=wide(lambda x: x * numpy_sigmoid(x)), dtype=floating_only, wgsl={"float": "wt_silu({x})"},
     vjp=(silu_gradient,), doc="""x * sigmoid(x), also known as swish.
 
 >>> webtorch.silu(webtorch.tensor([-1.0, 2.0]))
 tensor([-0.2689,  1.7616])
 """)
 
-mish = Elementwise("mish", numpy=wide(numpy_mish), dtype=floating_only, wgsl={"float": "{x} * wt_tanh(wt_softplus({x}))"},
+mish = Elementwise("mish", numpy=wide(numpy_mish), dtype=floating_only, wgsl={"float": "wt_mish({x})"},
     vjp=(mish_gradient,), doc="""x * tanh(softplus(x)).
 
 >>> webtorch.mish(webtorch.tensor([-1.0, 2.0]))

@@ -83,7 +83,7 @@ def numpy_ldexp(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     steps = np.clip(np.floor(np.where(np.isfinite(y), y, 0)), -100000, 100000)
     part = np.exp2(np.where(np.abs(y) < 100000, y - steps, 0))
     exact = np.ldexp(mantissa * part.astype(mantissa.dtype), exponent + steps.astype(np.int32))
-    return np.where(np.isfinite(x) & np.isfinite(y), exact, x * np.exp2(y))
+    return np.where(np.isfinite(y) & ~np.isnan(x), np.where(np.isinf(x), x, exact), x * np.exp2(y))
 
 
 def numpy_heaviside(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -76,7 +76,11 @@ def numpy_log10(x: np.ndarray) -> np.ndarray:
 
 
 def numpy_sinc(x: np.ndarray) -> np.ndarray:
-    return np.sinc(x.astype(np.float64)).astype(x.dtype)
+    """In float64, with the argument of the sine reduced before pi is multiplied."""
+    size = np.abs(x.astype(np.float64))
+    whole = np.round(size)
+    sine = np.sin(PI * (size - whole)) * np.where(whole % 2 == 1, -1.0, 1.0)
+    return np.where(x == 0, 1.0, sine / np.where(x == 0, 1.0, PI * size)).astype(x.dtype)
 
 
 def numpy_nan_to_num(x: np.ndarray, nan: float, posinf: float, neginf: float) -> np.ndarray:
