@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import zlib
 
 import numpy as np
@@ -71,14 +70,15 @@ def sample(name: str, arguments: int, count: int = 1 << 18) -> list[np.ndarray]:
     if arguments == 1:
         usual = generator.normal(0, 3, count // 4).astype(np.float32)
         return [np.concatenate([edges(), spread(generator, count), usual])]
-    pairs = np.array(list(itertools.product(edges(), repeat=arguments)), np.float32).T
-    columns = []
+    pairs = [grid.reshape(-1) for grid in np.meshgrid(*[edges()] * arguments, indexing="ij")]
+    columns: list[np.ndarray] = []
     for k in range(arguments):
         bits = generator.permutation(spread(generator, count // 2))
-        moderate = np.exp(generator.uniform(-12, 12, count // 4)) * generator.choice([-1, 1], count // 4)
+        size = np.exp(generator.uniform(-12, 12, count // 4)) * generator.choice([-1, 1], count // 4)
         usual = generator.normal(0, 3, count // 4)
         mixed = generator.choice(edges(), count // 8)  # meets numbers of any size in the other argument
-        columns.append(np.concatenate([bits, moderate, usual, mixed, bits[: count // 8]]).astype(np.float32))
+        parts = [bits, size.astype(np.float32), usual.astype(np.float32), mixed, bits[: count // 8]]
+        columns.append(np.concatenate(parts))
         if k:
             columns[k][-2 * (count // 8) :] = np.roll(columns[k][-2 * (count // 8) :], count // 8)
     return [np.concatenate([pairs[k], columns[k]]) for k in range(arguments)]

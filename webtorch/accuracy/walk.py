@@ -98,7 +98,9 @@ def compare_all(
                 if first is None:
                     first = got
                 # Sources mostly agree in every bit: then one comparison serves them all.
-                same = next((seen for seen in known if np.array_equal(got.view(np.uint32), seen[0].view(np.uint32))), None)
+                same = next(
+                    (seen for seen in known if np.array_equal(got.view(np.uint32), seen[0].view(np.uint32))), None
+                )
                 if same is None:
                     found = measure.compare(got, wanted, block, exact, op in EITHER_ZERO)
                     differ = measure.differences(got, first, block) if got is not first else None
