@@ -52,13 +52,15 @@ SCALARS = {
 EXPONENTS = {"_pow_square": 2, "_pow_cube": 3, "_pow_root": 0.5, "_pow_reciprocal": -1}  # their second input is this
 RANDOM = ("_random_bits", "_random_uniform", "_normal_segment", "_normal", "_bounded")  # tested in test_random_bits
 
-ELEMENTWISE = [key for key, row in TABLE.items() if isinstance(row, Elementwise) and key not in RANDOM]
+PARTS = ("complex", "polar", "_conj")  # tested in test_complex
+ELEMENTWISE = [key for key, row in TABLE.items() if isinstance(row, Elementwise) and key not in RANDOM + PARTS]
 # The kinds whose rows are tested by a test of the kind's own below.
 KINDS = (Elementwise, Cast, Copy, Fill, Reduce, Softmax, Scan, View, Join, Take, Put, Write, Pad, Contract)
 
 
 def test_every_row_is_of_a_kind_that_is_tested():
-    # The rows of webtorch.nn are tested with it, in test_nn and test_attention; those of vmap in test_func, two in test_counting.
+    # The rows of webtorch.nn are tested with it, in test_nn and test_attention; those of vmap in test_func, two in test_counting,
+    # those of complex numbers' memory in test_complex.
     elsewhere = {
         "_attention",
         "_attention_gradient",
@@ -72,6 +74,9 @@ def test_every_row_is_of_a_kind_that_is_tested():
         "_spread",
         "_search",
         "_combine_at",
+        "_parts",
+        "_pairs",
+        "_blocks",
     }
     others = [key for key, row in TABLE.items() if not isinstance(row, KINDS)]
     assert not set(others) - elsewhere

@@ -29,6 +29,8 @@ from .devices import (
 from .dtypes import (
     bfloat16,
     can_cast,
+    complex64,
+    complex128,
     dtype,
     finfo,
     float16,
@@ -84,6 +86,7 @@ from .inplace_methods import FUNCTIONS as _WRITTEN
 from .ops import TABLE as _TABLE
 from .ops import activation as _activation
 from .ops import binary as _binary
+from .ops import parts as _parts
 from .ops import unary as _unary
 from .ops.inplace import INPLACE as _INPLACE
 from .printing import get_printoptions, printoptions, set_printoptions
@@ -101,7 +104,7 @@ from .version import __version__
 globals().update({_name: _row for _name, _row in _TABLE.items() if _row.public})
 globals().update(_INPLACE)
 globals().update({_name: _WRITTEN[_name] for _name in ("dropout_", "rrelu_", "scatter_add_", "scatter_reduce_")})
-for _module in (_unary, _binary, _activation):
+for _module in (_unary, _binary, _activation, _parts):
     globals().update(getattr(_module, "FUNCTIONS", {}))
     for _alias, _name in _module.ALIASES.items():
         globals()[_alias] = globals()[_name]
@@ -112,8 +115,9 @@ for _module in (_unary, _binary, _activation):
             setattr(Tensor, f"{_alias}_", _INPLACE[f"{_name}_"])
 
 # Dtypes whose names are Python's own, and PyTorch's short ones.
-bool, half, float, double, short, int, long = (
-    dtypes.bool_, dtypes.float16, dtypes.float32, dtypes.float64, dtypes.int16, dtypes.int32, dtypes.int64,
+bool, half, float, double, short, int, long, cfloat, cdouble = (
+    dtypes.bool_, dtypes.float16, dtypes.float32, dtypes.float64, dtypes.int16, dtypes.int32, dtypes.int64, dtypes.complex64,
+    dtypes.complex128,
 )  # fmt: skip
 concat = concatenate = functional.cat
 var_ = functional.var
@@ -123,7 +127,7 @@ strided = "webtorch.strided"
 
 _name_arguments(globals(), [_name for _name in globals() if not _name.startswith("_")])
 
-_LAZY = ("amp", "backends", "cuda", "debug", "devices", "doctor", "func", "nn", "optim", "profiler", "utils", "webgpu")
+_LAZY = ("backends", "debug", "devices", "doctor", "func", "nn", "optim", "profiler", "utils", "webgpu")
 _NN_FUNCTIONS = """
     adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d batch_norm binary_cross_entropy_with_logits bilinear
     channel_shuffle conv1d conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d cosine_embedding_loss
@@ -132,16 +136,7 @@ _NN_FUNCTIONS = """
     max_pool1d_with_indices max_pool2d max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle poisson_nll_loss
     rms_norm rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell triplet_margin_loss
 """.split()
-_AUTOCAST = """
-    autocast autocast_decrement_nesting autocast_increment_nesting clear_autocast_cache get_autocast_cpu_dtype
-    get_autocast_dtype get_autocast_gpu_dtype get_autocast_ipu_dtype get_autocast_xla_dtype is_autocast_cache_enabled
-    is_autocast_cpu_enabled is_autocast_enabled is_autocast_ipu_enabled is_autocast_xla_enabled set_autocast_cache_enabled
-    set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_dtype set_autocast_enabled set_autocast_gpu_dtype
-    set_autocast_ipu_dtype set_autocast_ipu_enabled set_autocast_xla_dtype set_autocast_xla_enabled
-""".split()
 _LAZY_NAMES = {
-    **dict.fromkeys(_AUTOCAST, "amp.autocast_mode"),
-    "GradScaler": "amp.grad_scaler",
     **dict.fromkeys(_NN_FUNCTIONS, "nn.functional"),
     "GPUTimeoutError": "errors",
     "empty_cache": "webgpu",

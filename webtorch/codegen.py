@@ -23,8 +23,11 @@ from .shapes import coalesce, contiguous_strides, numel
 COMPUTE = {
     dtypes.float32: "f32", dtypes.float16: "f32", dtypes.bfloat16: "f32", dtypes.float64: "f64",
     dtypes.int8: "i32", dtypes.int16: "i32", dtypes.int32: "i32", dtypes.int64: "i64",
-    dtypes.uint8: "u32", dtypes.bool_: "bool",
+    dtypes.uint8: "u32", dtypes.bool_: "bool", dtypes.complex64: "c64",
 }  # fmt: skip
+
+# Compute types that WGSL has not: aliases in the shader library, with functions for the operators that they lack.
+ALIASES = ("c64",)
 
 # Types that hold fewer bits than they are computed in: how a result is brought back to its dtype's range.
 NARROW = {
@@ -67,8 +70,9 @@ def compute_type(dtype) -> str:
     try:
         return COMPUTE[dtype]
     except KeyError:
+        fix = "complex64" if dtype.is_complex else "float32"
         raise DTypeError(
-            f"{dtype} has no form on webgpu; use device='cpu' for it, or convert with .to(webtorch.float32)"
+            f"{dtype} has no form on webgpu; use device='cpu' for it, or convert with .to(webtorch.{fix})"
         ) from None
 
 
@@ -81,7 +85,7 @@ def specialise(template: str, kind: str) -> str:
 
     def add(match: re.Match) -> str:
         name = match.group(1)
-        if prelude.has(f"wt_{name}") and name.rsplit("_", 1)[-1] in ("f32", "i32", "u32", "i64", "f64", "bool"):
+        if prelude.has(f"wt_{name}") and name.rsplit("_", 1)[-1] in ("f32", "i32", "u32", "i64", "f64", "bool", "c64"):
             return match.group(0)
         return f"wt_{name}_{kind}("
 
@@ -101,6 +105,10 @@ def cast_expression(source, target) -> str:
     a, b = compute_type(source), compute_type(target)
     if b == "bool":
         return "{x}" if a == "bool" else f"wt_ne_{a}({{x}}, {a}(0))"
+    if "c64" in (a, b) and a != b:  # by way of the real part
+        if b == "c64":
+            return f"c64({cast_expression(source, dtypes.float32)}, 0.0)"
+        return cast_expression(dtypes.float32, target).replace("{x}", "{x}.x")
     if a == "bool":
         expression = "i64(i32({x}))" if b == "i64" else f"{b}({{x}})"
     elif a == b:
@@ -118,6 +126,8 @@ def literal(value, dtype) -> str:
     kind = compute_type(dtype)
     if kind == "bool":
         return "true" if value else "false"
+    if kind == "c64":
+        return f"c64({float(value.real)}, {float(value.imag)})"
     if kind in ("f32", "f64") and value in (float("inf"), float("-inf")):
         return f"{kind}({'-' if value < 0 else ''}bitcast<f32>(WT_INFINITY))"
     if kind == "i64" and value == -(1 << 63):
@@ -377,6 +387,9 @@ def pack_scalar(value, dtype) -> bytes:
         return struct.pack("<d", float(value))
     if kind == "bool":
         return b"\1\0\0\0" if value else b"\0\0\0\0"
+    if kind == "c64":
+        value = complex(value)
+        return struct.pack("<2I", *(float_bits(part, dtypes.float32) for part in (value.real, value.imag)))
     if kind == "i64":
         return struct.pack("<Q", int(value) & 0xFFFFFFFFFFFFFFFF)
     return struct.pack("<I", int(value) & 0xFFFFFFFF)
@@ -469,6 +482,8 @@ def render_instruction(instruction: tuple, name: str, hoisted: dict, limits: Lim
             return f"let {name} = {pairs.TYPE}({words[0]}, {words[1]});"
         if kind == "i64":
             return f"let {name} = i64(bitcast<i32>({words[1]})) * i64(4294967296) + wt_cast_u32_i64({words[0]});"
+        if kind == "c64":
+            return f"let {name} = c64(bitcast<f32>({words[0]}), bitcast<f32>({words[1]}));"
         if kind == "f64":
             high = f"i64(bitcast<i32>({words[1]})) * i64(4294967296)"
             return f"let {name} = bitcast<f64>({high} + wt_cast_u32_i64({words[0]}));"
@@ -589,13 +604,13 @@ def render(kernel: Kernel) -> str:
     if kernel.limits.pairs:  # all that is left of i64 are names of types
         body = re.sub(r"\bi64\b", pairs.TYPE, body)
     names = sorted(set(re.findall(r"\bwt_[a-z0-9_]+(?=\()", body)))
-    constants = [name for name in ("WT_INFINITY", pairs.TYPE) if name in body]
+    constants = [name for name in ("WT_INFINITY", pairs.TYPE, *ALIASES) if name in body]
     return prelude.closure(tuple(names), constants, kernel.limits.pairs) + "\n" + body
 
 
 def render_four(kind: str, limits: Limits) -> str:
-    """`Four`: four neighbouring elements. Pairs of words cannot be the elements of a vector."""
-    if kind == "i64" and limits.pairs:
+    """`Four`: four neighbouring elements. What is two words itself cannot be the element of a vector."""
+    if kind in ALIASES or (kind == "i64" and limits.pairs):
         return "struct Four { x: T, y: T, z: T, w: T }"
     return "alias Four = vec4<T>;"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,14 +71,20 @@ def as_array(data: Any, dtype: DType | None, call: str) -> tuple[np.ndarray, DTy
         array = np.asarray(data)
     else:
         array = nested_array(data, call, dtype)
-        if array.dtype == np.float64 and dtype is None and (not array.size or not has_numpy_double(data)):
+        wide = array.dtype in (np.float64, np.complex128)
+        if wide and dtype is None and (not array.size or not has_numpy_double(data)):
             with np.errstate(over="ignore"):
-                dtype = dtypes.get_default_dtype()
+                dtype = dtypes.default_complex_dtype() if array.dtype.kind == "c" else dtypes.get_default_dtype()
                 array = array.astype(dtype.numpy)
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biufc":
         raise DTypeError(
             f"{call}: can't make a tensor of {type(data).__name__} with numpy dtype {array.dtype}; "
-            "the supported types are bool, the integers up to 64 bits and float16, float32, float64"
+            "the supported types are bool, the integers up to 64 bits, float16, float32, float64, complex64 and complex128"
+        )
+    if array.dtype.kind == "c" and dtype is not None and not dtype.is_complex and not isinstance(data, np.ndarray):
+        raise DTypeError(
+            f"{call}: complex numbers cannot be converted to type {dtype.name} without overflow; take their .real, or leave "
+            "dtype out"
         )
     try:
         target = dtype if dtype is not None else dtypes.from_numpy_dtype(array.dtype)
@@ -98,7 +105,7 @@ def has_numpy_double(data: Any) -> bool:
     """Whether numpy's own float64 is among the numbers: Python's floats take the default dtype, numpy's keep theirs."""
     if isinstance(data, (list, tuple)):
         return any(has_numpy_double(element) for element in data)
-    return isinstance(data, (np.generic, np.ndarray)) and data.dtype == np.float64
+    return isinstance(data, (np.generic, np.ndarray)) and data.dtype in (np.float64, np.complex128)
 
 
 def nested_array(data: Any, call: str, dtype: DType | None) -> np.ndarray:
@@ -115,12 +122,12 @@ def nested_array(data: Any, call: str, dtype: DType | None) -> np.ndarray:
         raise DTypeError(f"{call}: an integer is too large for int64; use floats, or split it") from None
     except (ValueError, TypeError) as error:
         raise ragged(data, call, error) from None
-    if array.dtype.kind not in "biuf" and dtype is not None and dtype.is_floating_point:
+    if array.dtype.kind not in "biufc" and dtype is not None and dtype.is_floating_point:
         try:
             return np.array(data, dtype=np.float64)  # integers beyond 64 bits
         except (ValueError, TypeError):
             raise ragged(data, call, None) from None
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biufc":
         raise ragged(data, call, None)
     if array.dtype == np.uint64 and not (dtype is not None and dtype.is_floating_point):
         raise DTypeError(f"{call}: an integer is too large for int64; use floats, or split it")
@@ -143,7 +150,9 @@ def ragged(data: Any, call: str, error: Exception | None) -> Exception:
                 f"{sorted(max(size, 0) for size in sizes)} (the first has {expected}); pad the rows, or make one tensor of each"
             )
         level = [element for row in level for element in row]
-    strange = [element for element in level if not isinstance(element, (bool, int, float, np.number, np.bool_))]
+    strange = [
+        element for element in level if not isinstance(element, (bool, int, float, complex, np.number, np.bool_))
+    ]
     if not strange and not error:
         return DTypeError(f"{call}: an integer is too large for int64; use floats, or split it")
     found = type(strange[0] if strange else data).__name__
@@ -196,9 +205,9 @@ def tensor(
                 .to(device=data.device if device is None else Device(device), dtype=wanted or data.dtype)
             )
         return finish(copy, requires_grad)
-    if requires_grad and wanted is not None and not wanted.is_floating_point:
+    if requires_grad and wanted is not None and not wanted.is_differentiable:
         raise DTypeError(
-            f"tensor(..., dtype={wanted}, requires_grad=True): only floating-point tensors can require gradients"
+            f"tensor(..., dtype={wanted}, requires_grad=True): only floating-point and complex tensors can require gradients"
         )
     array, chosen = as_array(data, wanted, "tensor()")
     made = leaf(array, resolve(device), array.shape, chosen)
@@ -294,7 +303,11 @@ def sizes_of(sizes: tuple, size: Any, call: str) -> tuple[int, ...]:
 
 
 def constant(shape: tuple[int, ...], value: Any, dtype: DType, device: Device) -> Tensor:
-    dtypes.scalar_dtype(value)  # raises for what is no number
+    kind = dtypes.scalar_dtype(value)  # raises for what is no number
+    if kind.is_complex and not dtype.is_complex and dtype is not dtypes.bool_:
+        raise DTypeError(
+            f"the value {value!r} cannot be converted to type {dtype.name} without overflow; use dtype=webtorch.complex64"
+        )
     return fill(shape, dtype, device, value=value)
 
 
@@ -468,6 +481,10 @@ def arange(
 
 
 def ramp_tensor(count: int, start: Any, step: Any, dtype: DType, device: Device) -> Tensor:
+    if dtype.is_complex:
+        raise DTypeError(
+            f"arange(dtype={dtype}): not defined for complex numbers; use linspace, or convert with .to({dtype})"
+        )
     if dtype is dtypes.bool_:
         raise DTypeError("arange(dtype=webtorch.bool): not defined for bool; compare an integer range with something")
     if dtype.is_floating_point and device.type == "webgpu" and count > 1 << 24 and dtype is not dtypes.float64:
@@ -487,15 +504,20 @@ def linspace(
     >>> webtorch.linspace(0, 1, 5)
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
-    start, end = (float(value) for value in (start, end))
+    ends = [value.item() if isinstance(value, (Tensor, np.generic)) else value for value in (start, end)]
+    imaginary = any(isinstance(value, complex) for value in ends)
+    start, end = (complex(value) if imaginary else float(value) for value in ends)
     steps = int(steps)
     if steps < 0:
         raise RuntimeError(f"linspace({start}, {end}, {steps}): number of steps must be non-negative")
-    chosen = dtypes.as_dtype(dtype) if dtype is not None else dtypes.get_default_dtype()
+    default = dtypes.default_complex_dtype() if imaginary else dtypes.get_default_dtype()
+    chosen = dtypes.as_dtype(dtype) if dtype is not None else default
+    if imaginary and not chosen.is_complex:
+        raise DTypeError(f"linspace({start}, {end}, {steps}, dtype={chosen}): complex ends need a complex dtype")
     where = resolve(device)
     step = (end - start) / (steps - 1) if steps > 1 else 0.0
     index = np.arange(steps)
-    kind: Any = np.float64 if chosen is not dtypes.float32 else np.float32
+    kind: Any = np.float32 if chosen is dtypes.float32 else np.complex128 if chosen.is_complex else np.float64
     # Both halves are counted from their own end, so that the last element is `end` exactly.
     from_start = kind(start) + kind(step) * index.astype(kind)
     from_end = kind(end) - kind(step) * (steps - 1 - index).astype(kind)
@@ -549,6 +571,10 @@ def convert(x: Tensor, device: Device, dtype: DType, copy: bool) -> Tensor:
         return x
     from .ops import tracks
 
+    if x.dtype.is_complex and not dtype.is_complex and dtype is not dtypes.bool_:
+        warnings.warn(
+            f"Casting complex values to real ({dtype}) discards the imaginary part; take .real to say so", stacklevel=3
+        )
     with grad_mode.no_grad():
         value = x.detach()
         if x._batch:
@@ -565,7 +591,7 @@ def convert(x: Tensor, device: Device, dtype: DType, copy: bool) -> Tensor:
         elif not x._batch and value.device == device and value._storage is x._storage:
             value = from_node(graph.record(copy_row, (value._operand(),), {}, value._shape, dtype, device))
         value = moved(value, device)
-    if dtype.is_floating_point and tracks(x):
+    if dtype.is_differentiable and tracks(x):
         from .autograd.graph import attach
 
         attach(TABLE["_to"], value, (x,), {})
@@ -607,6 +633,7 @@ TYPE_NAMES = {
     "float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor", "bfloat16": "BFloat16Tensor",
     "int64": "LongTensor", "int32": "IntTensor",
     "int16": "ShortTensor", "int8": "CharTensor", "uint8": "ByteTensor", "bool": "BoolTensor",
+    "complex64": "ComplexFloatTensor", "complex128": "ComplexDoubleTensor",
 }  # fmt: skip
 
 

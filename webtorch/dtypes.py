@@ -19,7 +19,7 @@ from webtorch.errors import DTypeError, did_you_mean
 class dtype:
     """An element type such as ``webtorch.float32``.
 
-    ``name`` is "float32", ``itemsize`` the bytes of one element, ``kind`` one of "bool", "uint", "int", "float".
+    ``name`` is "float32", ``itemsize`` the bytes of one element, ``kind`` one of "bool", "uint", "int", "float", "complex".
     ``numpy`` is the ``np.dtype`` that holds its values, ``memory`` that of its elements in memory, and ``computed`` the
     one that numpy computes it in: 16-bit floats are computed in float32, and bfloat16, which numpy has not, lies in
     memory as the upper half of a float32. Only the instances in this module exist; none can be made.
@@ -32,6 +32,7 @@ class dtype:
         "_promotion",
         "computed",
         "is_complex",
+        "is_differentiable",
         "is_floating_point",
         "is_signed",
         "itemsize",
@@ -49,11 +50,33 @@ class dtype:
     itemsize: builtins.int
     is_floating_point: builtins.bool
     is_complex: builtins.bool
+    is_differentiable: builtins.bool  # floating or complex: tensors of it may require grad
     is_signed: builtins.bool
     _promotion: dict[dtype, dtype]
 
     def __init__(self) -> None:
         raise TypeError("dtypes cannot be made; use webtorch.float32, webtorch.int64 and so on")
+
+    def to_real(self) -> dtype:
+        """The type of the real and imaginary part of a complex type; another type itself.
+
+        >>> complex64.to_real(), float64.to_real()
+        (webtorch.float32, webtorch.float64)
+        """
+        return {"complex64": float32, "complex128": float64}.get(self.name, self)
+
+    def to_complex(self) -> dtype:
+        """The complex type with parts of this floating type; a complex type itself.
+
+        Raises DTypeError for types that are neither, and for float16, which no complex type here has as parts.
+
+        >>> float32.to_complex(), complex128.to_complex()
+        (webtorch.complex64, webtorch.complex128)
+        """
+        made = {"float32": complex64, "float64": complex128}.get(self.name, self)
+        if not made.is_complex:
+            raise DTypeError(f"{self!r}.to_complex(): there is no complex type with such parts; use float32 or float64")
+        return made
 
     def __repr__(self) -> str:
         return f"webtorch.{self.name}"
@@ -72,8 +95,9 @@ def _make(name: str, kind: str, numpy: str | None = None, memory: str | None = N
     made.itemsize = made.memory.itemsize
     made.computed = np.dtype(np.float32) if kind == "float" and made.itemsize == 2 else made.numpy
     made.is_floating_point = kind == "float"
-    made.is_complex = False
-    made.is_signed = kind in ("int", "float")
+    made.is_complex = kind == "complex"
+    made.is_differentiable = kind in ("float", "complex")
+    made.is_signed = kind in ("int", "float", "complex")
     made._promotion = {}
     return made
 
@@ -89,9 +113,13 @@ float16  = _make("float16", "float")
 bfloat16 = _make("bfloat16", "float", numpy="float32", memory="uint16")
 float32  = _make("float32", "float")
 float64  = _make("float64", "float")
+complex64  = _make("complex64",  "complex")
+complex128 = _make("complex128", "complex")
 # fmt: on
 
-ALL: tuple[dtype, ...] = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)
+ALL: tuple[dtype, ...] = (
+    bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, complex64, complex128,
+)  # fmt: skip
 
 
 def _promote(a: dtype, b: dtype) -> dtype:
@@ -100,8 +128,10 @@ def _promote(a: dtype, b: dtype) -> dtype:
         if a.itemsize == b.itemsize and a is not b:
             return float32  # float16 and bfloat16: neither holds the other
         return a if a.itemsize >= b.itemsize else b
-    rank = {"bool": 0, "uint": 1, "int": 2, "float": 3}
+    rank = {"bool": 0, "uint": 1, "int": 2, "float": 3, "complex": 4}
     low, high = sorted((a, b), key=lambda each: rank[each.kind])
+    if low is float64 and high is complex64:
+        return complex128
     if low.kind == "uint" and high is int8:
         return int16  # the smallest type that holds the values of both
     return high
@@ -200,12 +230,13 @@ def set_default_dtype(d: dtype) -> None:
 
 
 def scalar_dtype(value: Any) -> dtype:
-    """The type that PyTorch gives a Python or numpy scalar: bool, int64, or the default floating type.
+    """The type that PyTorch gives a Python or numpy scalar: bool, int64, the default floating type, or the complex type
+    with parts of that.
 
-    Raises DTypeError for anything else, complex numbers included.
+    Raises DTypeError for anything else.
 
-    >>> scalar_dtype(True), scalar_dtype(3), scalar_dtype(2.5)
-    (webtorch.bool, webtorch.int64, webtorch.float32)
+    >>> scalar_dtype(True), scalar_dtype(3), scalar_dtype(2.5), scalar_dtype(1j)
+    (webtorch.bool, webtorch.int64, webtorch.float32, webtorch.complex64)
     """
     if isinstance(value, (builtins.bool, np.bool_)):
         return bool_
@@ -214,17 +245,24 @@ def scalar_dtype(value: Any) -> dtype:
     if isinstance(value, (builtins.float, np.floating)):
         return _default_dtype
     if isinstance(value, (builtins.complex, np.complexfloating)):
-        raise DTypeError(f"complex numbers such as {value!r} are not supported; keep real and imaginary part apart")
-    raise DTypeError(f"expected a bool, int or float, but got {type(value).__name__}")
+        return default_complex_dtype()
+    raise DTypeError(f"expected a bool, int, float or complex, but got {type(value).__name__}")
+
+
+def default_complex_dtype() -> dtype:
+    """The type of new tensors made from Python's complex numbers: its parts are of the default floating type."""
+    return complex128 if _default_dtype is float64 else complex64
 
 
 def _combine(higher: dtype | None, lower: dtype | None) -> dtype | None:
     """Join the types of two categories: the lower one counts only when it is of a higher kind."""
     if higher is None or lower is None:
         return higher or lower
-    if higher.kind == "float":
+    if higher.kind == "complex":
         return higher
-    if higher.kind == "bool" or lower.kind == "float":
+    if higher.kind == "float":
+        return higher._promotion[complex64] if lower.kind == "complex" else higher
+    if higher.kind == "bool" or lower.kind in ("float", "complex"):
         return higher._promotion[lower]
     return higher
 
@@ -234,7 +272,7 @@ def result_dtype(operands: Iterable[tuple[dtype, str]]) -> dtype:
 
     Each operand is ``(dtype, category)`` with category "dimensioned", "zero_dim" or "scalar" (a Python number).
     Operands of one category promote among themselves; a later category changes the result only when its kind
-    (bool, integer, float) is higher. A floating scalar counts as the default type whatever type it is given with.
+    (bool, integer, float, complex) is higher. A floating scalar counts as the default type whatever type it is given with.
 
     >>> result_dtype([(int8, "dimensioned"), (int64, "scalar")])
     webtorch.int8
@@ -250,6 +288,8 @@ def result_dtype(operands: Iterable[tuple[dtype, str]]) -> dtype:
         elif category == "scalar":
             if each.kind == "float":
                 each = _default_dtype
+            elif each.kind == "complex":
+                each = default_complex_dtype()
             scalar = each if scalar is None else scalar._promotion[each]
         else:
             raise ValueError(f"category must be 'dimensioned', 'zero_dim' or 'scalar', not {category!r}")
@@ -268,7 +308,9 @@ def can_cast(from_: dtype, to: dtype) -> builtins.bool:
     (True, False, False)
     """
     source, target = as_dtype(from_), as_dtype(to)
-    if source.is_floating_point and not target.is_floating_point:
+    if source.is_complex and not target.is_complex:
+        return False
+    if source.is_floating_point and not target.is_differentiable:
         return False
     return source is bool_ or target is not bool_
 
@@ -284,9 +326,11 @@ _BY_NAME = {each.name: each for each in ALL} | {
     "short": int16,
     "int": int32,
     "long": int64,
+    "cfloat": complex64,
+    "cdouble": complex128,
 }
 # A Python type asks for what it holds, as in PyTorch: float is float64 here, not the default type.
-_BY_PYTHON_TYPE = {builtins.bool: bool_, builtins.int: int64, builtins.float: float64}
+_BY_PYTHON_TYPE = {builtins.bool: bool_, builtins.int: int64, builtins.float: float64, builtins.complex: complex128}
 _SUPPORTED = ", ".join(each.name for each in ALL)
 
 
@@ -308,7 +352,7 @@ def from_numpy_dtype(numpy_dtype: np.dtype[Any]) -> dtype:
 
 
 def as_dtype(x: Any) -> dtype:
-    """The type meant by ``x``: a dtype, a name, a numpy type, or Python's bool, int or float.
+    """The type meant by ``x``: a dtype, a name, a numpy type, or Python's bool, int, float or complex.
 
     Names may start with "torch." or "webtorch.". Python's types mean what PyTorch takes them for: int is int64 and
     float is float64. Raises DTypeError for anything else.
@@ -351,7 +395,7 @@ class _BFLOAT16:
 class finfo:
     """Limits of a floating type, as ``torch.finfo``: bits, eps, max, min, tiny, smallest_normal, resolution, dtype.
 
-    Without argument: of the default type. Raises DTypeError for a type that is not floating.
+    Without argument: of the default type; of a complex type those of its parts. Raises DTypeError for other types.
 
     >>> finfo(float16).max, finfo(float32).bits
     (65504.0, 32)
@@ -361,8 +405,9 @@ class finfo:
 
     def __init__(self, type: dtype | None = None) -> None:
         of = _default_dtype if type is None else as_dtype(type)
-        if not of.is_floating_point:
+        if not of.is_differentiable:
             raise DTypeError(f"finfo({of!r}): finfo is for floating types; use webtorch.iinfo")
+        of = of.to_real()
         limits: Any = _BFLOAT16 if of is bfloat16 else np.finfo(of.numpy)
         self.bits = of.itemsize * 8
         self.eps = builtins.float(limits.eps)
@@ -412,3 +457,5 @@ double = float64
 short = int16
 int = int32
 long = int64
+cfloat = complex64
+cdouble = complex128

@@ -16,6 +16,7 @@ from .errors import DTypeError, IndexShapeError, ShapeError
 from .functional import cat, method, stack
 from .ops.binary import where
 from .ops.pad import pad
+from .ops.parts import conj
 from .ops.view import as_strided as as_strided_row
 from .shapes import (
     broadcast_shapes,
@@ -78,7 +79,7 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
 
 @method
 def adjoint(input: Tensor) -> Tensor:
-    """The last two dimensions swapped (and conjugated, which changes nothing for real numbers); a view.
+    """The last two dimensions swapped and, for complex numbers, conjugated; a view of real ones.
 
     >>> import webtorch
     >>> webtorch.adjoint(webtorch.zeros(2, 3)).shape
@@ -86,7 +87,7 @@ def adjoint(input: Tensor) -> Tensor:
     """
     if input.ndim < 2:
         raise ShapeError(f"adjoint of shape {list(input._shape)}: only supported on matrices or batches of matrices")
-    return input.transpose(-2, -1)
+    return conj(input.transpose(-2, -1))
 
 
 @method

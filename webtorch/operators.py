@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import functional
-from .ops import TABLE, activation, binary, is_number, scan, unary  # noqa: F401 (these modules fill the table)
+from .ops import TABLE, activation, binary, is_number, parts, scan, unary  # noqa: F401 (these modules fill the table)
 from .ops import row as _softmax  # noqa: F401
 from .ops.inplace import INPLACE
 from .tensor import Tensor

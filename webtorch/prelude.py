@@ -16,7 +16,15 @@ from .errors import RegistryError
 
 __all__ = ["PAIRS_FILE", "PRELUDE_FILES", "closure", "functions", "globals_", "has"]
 
-PRELUDE_FILES = ("prelude.wgsl", "special.wgsl", "special_orders.wgsl", "float64.wgsl", "integer.wgsl", "random.wgsl")
+PRELUDE_FILES = (
+    "prelude.wgsl",
+    "special.wgsl",
+    "special_orders.wgsl",
+    "float64.wgsl",
+    "integer.wgsl",
+    "random.wgsl",
+    "complex.wgsl",
+)
 PAIRS_FILE = "int64_pairs.wgsl"
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)

@@ -187,7 +187,20 @@ class _NumberFormat:
         return self.text(value).rjust(self.width)
 
 
-def _nested(shown: np.ndarray, cut: Sequence[bool], column: int, number: _NumberFormat) -> str:
+class _ComplexFormat:
+    """The format of complex numbers: one format for their real parts, and one for the imaginary parts with sign and j."""
+
+    def __init__(self, shown: np.ndarray) -> None:
+        self.real = _NumberFormat(shown.real)
+        self.imag = _NumberFormat(shown.imag)
+        self.width = self.real.width + self.imag.width + 1
+
+    def __call__(self, value: complex) -> str:
+        imag = self.imag(value.imag).lstrip()
+        return f"{self.real(value.real)}{'' if imag.startswith('-') else '+'}{imag}j"
+
+
+def _nested(shown: np.ndarray, cut: Sequence[bool], column: int, number: _NumberFormat | _ComplexFormat) -> str:
     """The text of ``shown`` starting at ``column``; ``cut`` says which dimensions have a gap in their middle."""
     if shown.ndim == 0:
         return number(shown.item())
@@ -255,14 +268,16 @@ def format_tensor(
         suffixes.append(f"size={shape}")
     # Where no element shows that they are whole numbers or truth values, the dtype must.
     default = get_default_dtype().name
-    if dtype.name not in ((default,) if empty else (default, "int64", "bool")):
+    own_complex = "complex128" if default == "float64" else "complex64"
+    if dtype.name not in ((default,) if empty else (default, own_complex, "int64", "bool")):
         suffixes.append(f"dtype={dtype}")
     if grad_fn_name is not None:
         suffixes.append(f"grad_fn=<{grad_fn_name}>")
     elif requires_grad:
         suffixes.append("requires_grad=True")
 
-    text = prefix + ("[]" if empty else _nested(shown, cut, column, _NumberFormat(shown)))
+    number = _ComplexFormat(shown) if shown.dtype.kind == "c" else _NumberFormat(shown)
+    text = prefix + ("[]" if empty else _nested(shown, cut, column, number))
     # PyTorch counts two columns more on the last line of the numbers than there are; lines break where its lines do.
     used = len(text) - text.rfind("\n") + 1 + (indent if "\n" not in text else 0)
     for suffix in suffixes:

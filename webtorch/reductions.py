@@ -12,7 +12,7 @@ from .functional import cat, method, norm
 from .grad_mode import no_grad
 from .ops import TABLE
 from .ops.binary import where
-from .precision import autocasts
+from .ops.parts import complex
 from .shapes import broadcast_shapes, normalize_dim
 from .tensor import Tensor
 
@@ -23,7 +23,6 @@ __all__ = [
 
 
 @method
-@autocasts
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix.
 
@@ -79,7 +78,7 @@ def trapezoids(y: Tensor, x: Tensor | None, dx: float | None, dim: int, call: st
     size = y._shape[dim]
     if not size:
         return y.narrow(dim, 0, 0)
-    if not y.dtype.is_floating_point:
+    if not y.dtype.is_differentiable:
         y = y.to(dtypes.get_default_dtype())
     pairs = y.narrow(dim, 1, size - 1) + y.narrow(dim, 0, size - 1)
     if x is None:
@@ -138,7 +137,7 @@ def cov(
     if input.dtype is dtypes.bool_:
         raise DTypeError("cov(): bool dtype is not supported for input; convert with .float()")
     rows = input if input.ndim == 2 else input.reshape((1, -1))
-    if not rows.dtype.is_floating_point:
+    if not rows.dtype.is_differentiable:
         rows = rows.to(dtypes.get_default_dtype())
     count = rows._shape[1]
     weights: Tensor | None = None
@@ -157,22 +156,22 @@ def cov(
             raise DTypeError(f"cov(): expected aweights to have floating point dtype but got {given.dtype}")
         if bool((given < 0).any()):
             raise ShapeError(f"cov(): {name} cannot be negative")
-        scale = given.reshape((-1,)).to(rows.dtype)
+        scale = given.reshape((-1,)).to(rows.dtype.to_real())
         weights = scale if weights is None else weights * scale
     if weights is None:
         centred = rows - rows.mean(1, keepdim=True)
         factor: Any = max(0, count - correction)
-        product = centred.matmul(centred.mT)
+        product = centred.matmul(centred.mH)
     else:
         total = weights.sum()
         centred = rows - (rows * weights).sum(1, keepdim=True) / total
         if aweights is None:
             factor = total - correction
         else:
-            squares = weights * aweights.reshape((-1,)).to(rows.dtype)
+            squares = weights * aweights.reshape((-1,)).to(rows.dtype.to_real())
             factor = total - correction * squares.sum() / total
         factor = where(factor > 0, factor, 0.0)
-        product = (centred * weights).matmul(centred.mT)
+        product = (centred * weights).matmul(centred.mH)
     result = product / factor
     return result if input.ndim == 2 else result.reshape(())
 
@@ -191,8 +190,11 @@ def corrcoef(input: Tensor) -> Tensor:
     covariance = cov(input)
     if not covariance._shape:
         return covariance / covariance
-    spread = covariance.diagonal().sqrt()
-    return (covariance / spread.unsqueeze(1) / spread.unsqueeze(0)).clamp(-1, 1)
+    spread = covariance.diagonal().real.sqrt()
+    scaled = covariance / spread.unsqueeze(1) / spread.unsqueeze(0)
+    if scaled.dtype.is_complex:
+        return complex(scaled.real.clamp(-1, 1), scaled.imag.clamp(-1, 1))
+    return scaled.clamp(-1, 1)
 
 
 # ---- counting -------------------------------------------------------------------------------------------------------
@@ -273,7 +275,6 @@ def histc(input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:
 
 
 @method
-@autocasts
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of the difference.
 
@@ -284,7 +285,6 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return norm(input - other, p)
 
 
-@autocasts
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
     """The p-norm distance of every row of `x1` to every row of `x2`; leading dimensions are batches and broadcast.
 
@@ -393,7 +393,6 @@ def log_of_sum(a: Tensor, b: Tensor) -> Tensor:
 
 
 @method
-@autocasts
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """log(cumsum(exp(input))) along `dim`, without overflow.
 

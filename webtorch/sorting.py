@@ -62,6 +62,10 @@ def network(x: Tensor, descending: bool) -> Tensor:
 
 def order(x: Tensor, dim: int, descending: bool) -> Tensor:
     """The positions along `dim` in sorted order."""
+    if x.dtype.is_complex:
+        raise DTypeError(
+            f"sort: complex numbers such as those of this tensor ({x.dtype}) have no order; sort their .abs()"
+        )
     with no_grad():
         x = x.detach()
         if x._batch:

@@ -83,6 +83,8 @@ class Tensor:
         imag: Any
         T: Any
         mT: Any
+        H: Any
+        mH: Any
         _storage: graph.Storage
         _shape: tuple[int, ...]
         _strides: tuple[int, ...]
@@ -348,7 +350,7 @@ class Tensor:
         return int(self.item())
 
     def __index__(self) -> int:
-        if self.dtype.is_floating_point:
+        if self.dtype.is_differentiable:
             raise TypeError(f"only integer tensors of a single element can be converted to an index, not {self.dtype}")
         return int(self.item())
 
@@ -453,10 +455,10 @@ class Tensor:
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Have autograd record what is done with this leaf from now on. Only floating-point tensors can require grad."""
-        if requires_grad and not (self.dtype.is_floating_point or self.dtype.is_complex):
+        """Have autograd record what is done with this leaf from now on. Only floating-point and complex tensors can."""
+        if requires_grad and not self.dtype.is_differentiable:
             raise DTypeError(
-                f"only Tensors of floating point dtype can require gradients, not {self.dtype}; "
+                f"only Tensors of floating point and complex dtype can require gradients, not {self.dtype}; "
                 "convert first, for example x.float().requires_grad_()"
             )
         if self.grad_fn is not None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from .. import batching, grad_mode, precision
+from .. import batching, grad_mode
 from ..errors import DeviceError, DTypeError, ShapeError
 from ..tensor import Tensor
 from . import anomaly
@@ -92,6 +92,11 @@ def start_gradients(tensors: tuple, gradients: Any, call: str) -> list:
                 raise RuntimeError(
                     f"grad can be implicitly created only for scalar outputs, but {call} was called on shape "
                     f"{list(tensor._shape)}; reduce it first (.sum()), or pass gradient= of that shape"
+                )
+            if tensor.dtype.is_complex:
+                raise RuntimeError(
+                    f"grad can be implicitly created only for real scalar outputs but got {tensor.dtype}; take its .abs() or "
+                    ".real, or pass gradient="
                 )
             from ..creation import ones_like
 
@@ -256,17 +261,13 @@ def run(
     heapq.heapify(ready)
     reached = dependencies.keys() | {id(node) for node, _ in roots}
     task, before, mode = current_task.get(), grad_mode.current(), grad_mode.recording(create_graph)
-    casting = precision.current()
     try:  # no `with`: Ctrl-C at the start of an __exit__ would leave the mode of the pass in force for good
         current_task.set(Task(reached, useful if inputs is not None else None, ends or set()))
         grad_mode.put(mode.state(before))
-        if casting.enabled:  # gradients have the dtypes that the forward pass had
-            precision.put(precision.nowhere(casting))
         propagate(ready, nodes, buffers, dependencies, useful, wanted, ends, captured, keep, accumulate)
     finally:
         grad_mode.put(before)
         current_task.set(task)
-        precision.put(casting)
     if accumulate and inputs is not None:
         for tensor, gradient in zip(inputs, captured, strict=True):
             if gradient is not None and isinstance(tensor, Tensor) and not tensor.is_leaf:

@@ -121,7 +121,7 @@ def check_tangent(tensor: Any, tangent: Any, call: str) -> None:
     for value, name in ((tensor, "tensor"), (tangent, "tangent")):
         if not isinstance(value, Tensor):
             raise TypeError(f"{call}: {name} must be a Tensor, got {type(value).__name__}")
-        if not value.dtype.is_floating_point:
+        if not value.dtype.is_differentiable:
             raise ValueError(f"Expected {name} to be floating point or complex, but got: {value.dtype}")
     if tensor._shape != tangent._shape:
         raise RuntimeError(
@@ -187,13 +187,16 @@ def tangent_of(op: Any, output: Tensor, primals: list, given: list, attributes: 
     ]
     if all(tangent is None for tangent in given):
         return None
+    tensors = [value for value in primals if isinstance(value, Tensor)]
     if isinstance(op, Op):
         direct = LINEAR.get(op.name)
         if direct is not None:
             return direct(op, output, primals, given, attributes)
         if isinstance(op, View) and op.name not in LAID_OUT:
             return op.view(given[0], attributes)
-        if isinstance(op, Elementwise):
+        if isinstance(op, Elementwise) and (
+            op.holomorphic or not any(value.dtype.is_complex for value in (output, *tensors))
+        ):
             return elementwise(op, output, primals, given, attributes)
         return transposed(op, output, primals, given, attributes)
     from ..ops.join import join  # a cat has as many inputs as it is given, so its derivative is no row
@@ -238,6 +241,7 @@ def elementwise(op: Any, output: Tensor, primals: list, given: list, attributes:
 def transposed(op: Any, output: Tensor, primals: list, given: list, attributes: dict) -> Tensor | None:
     """The rule maps a gradient g to gradients of the inputs, linearly; the derivative of <rule(g), tangents> by g is the
     tangent of the result."""
+    from ..ops import input_gradient
     from .engine import grad
     from .graph import fit
 
@@ -248,7 +252,7 @@ def transposed(op: Any, output: Tensor, primals: list, given: list, attributes: 
         for position, tangent in enumerate(given):
             if tangent is None:
                 continue
-            row = op.vjp[position](*arguments(op, position, probe, output, primals, attributes))
+            row = input_gradient(op, position, arguments(op, position, probe, output, primals, attributes))
             if row is None:
                 continue
             value = primals[position]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,13 +22,27 @@ class GradcheckError(RuntimeError):
 
 
 def array_of(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().numpy().astype(np.float64)
+    """The values in float64; complex numbers as their parts, in a last dimension of two.
+
+    Read so, PyTorch's gradients of complex numbers are those of their real and imaginary parts.
+    """
+    array = tensor.detach().numpy()
+    if array.dtype.kind == "c":
+        return np.stack([array.real, array.imag], -1).astype(np.float64)
+    return array.astype(np.float64)
 
 
 def tensor_of(array: np.ndarray, like: Tensor) -> Tensor:
     from ..creation import tensor
 
+    if like.dtype.is_complex:
+        array = array[..., 0] + 1j * array[..., 1]
     return tensor(array, dtype=like.dtype, device=like.device)
+
+
+def shape_of(tensor: Tensor) -> tuple[int, ...]:
+    """The shape of `array_of`."""
+    return (*tensor._shape, 2) if tensor.dtype.is_complex else tensor._shape
 
 
 class Check:
@@ -81,7 +96,7 @@ class Check:
         """Jacobians [output][input], each of shape (elements of the input, elements of the output)."""
         found: list[list[np.ndarray]] = [[] for _ in places]
         for position in self.wanted:
-            shape = self.inputs[position]._shape
+            shape = shape_of(self.inputs[position])
             columns: list[list[np.ndarray]] = [[] for _ in places]
             for place in np.ndindex(*shape):
                 direction = np.zeros(shape)
@@ -101,7 +116,7 @@ class Check:
         results = []
         for gradient, tensor in zip(found, inputs, strict=True):
             if gradient is None:
-                results.append(np.zeros(tensor._shape))
+                results.append(np.zeros(shape_of(tensor)))
                 continue
             if gradient._shape != tensor._shape:
                 raise GradcheckError(
@@ -115,13 +130,13 @@ class Check:
     def analytical(self, output: Tensor) -> list[np.ndarray]:
         """Jacobians by input, each of shape (elements of the input, elements of the output)."""
         columns: list[list[np.ndarray]] = [[] for _ in self.wanted]
-        for place in np.ndindex(*output._shape):
-            weight = np.zeros(output._shape)
+        for place in np.ndindex(*shape_of(output)):
+            weight = np.zeros(shape_of(output))
             weight[place] = 1.0
             for number, part in enumerate(self.pulled(output, weight)):
                 columns[number].append(part.reshape(-1))
         return [
-            np.stack(column, axis=1) if column else np.zeros((self.inputs[position].numel(), 0))
+            np.stack(column, axis=1) if column else np.zeros((math.prod(shape_of(self.inputs[position])), 0))
             for column, position in zip(columns, self.wanted, strict=True)
         ]
 
@@ -142,7 +157,7 @@ class Check:
         """Jacobians [output][input] by forward mode."""
         found: list[list[np.ndarray]] = [[] for _ in places]
         for position in self.wanted:
-            shape = self.inputs[position]._shape
+            shape = shape_of(self.inputs[position])
             columns: list[list[np.ndarray]] = [[] for _ in places]
             for place in np.ndindex(*shape):
                 direction = np.zeros(shape)
@@ -169,7 +184,7 @@ class Check:
         )
 
     def slow(self, outputs: list[Tensor], places: list[int]) -> None:
-        sizes = [value.numel() for value in outputs]
+        sizes = [math.prod(shape_of(value)) for value in outputs]
         numerical = self.numerical(places, sizes)
         if self.options["check_forward_ad"]:
             for number, row in enumerate(self.forward(places, sizes)):
@@ -200,13 +215,13 @@ class Check:
         """u^T J v by finite differences along v, and by a gradient u, for a random u and v."""
         draw = self.generator.standard_normal
         for position in self.wanted:
-            direction = draw(self.inputs[position]._shape)
+            direction = draw(shape_of(self.inputs[position]))
             if direction.size:
                 direction /= np.linalg.norm(direction) or 1.0
             columns = self.difference(position, direction, places)
             tangents = self.pushed(position, direction, places) if self.options["check_forward_ad"] else None
             for number, (output, column) in enumerate(zip(outputs, columns, strict=True)):
-                weight = draw(output._shape)
+                weight = draw(shape_of(output))
                 expected = float((weight * column).sum())
                 if tangents is not None:
                     found = float((weight * tangents[number]).sum())
@@ -233,7 +248,7 @@ class Check:
         mode: str = "",
     ) -> GradcheckError:
         """The mismatch of a random product, with the whole Jacobians behind it."""
-        sizes = [value.numel() for value in outputs]
+        sizes = [math.prod(shape_of(value)) for value in outputs]
         whole = self.numerical(places, sizes)[number][self.wanted.index(position)]
         if mode:
             rule = self.forward(places, sizes)[number][self.wanted.index(position)]
@@ -251,7 +266,7 @@ class Check:
         inputs = [self.inputs[position] for position in self.wanted]
         nothing = UndefinedGradient(outputs)
         for gradient in grad(
-            nothing.outputs(), inputs, [tensor_of(np.ones(o._shape), o) for o in outputs], True, allow_unused=True
+            nothing.outputs(), inputs, [tensor_of(np.ones(shape_of(o)), o) for o in outputs], True, allow_unused=True
         ):
             if gradient is not None and np.any(array_of(gradient) != 0):
                 raise GradcheckError(
@@ -259,7 +274,7 @@ class Check:
                 )
         if len(outputs) < 2:
             return
-        weights = [self.generator.standard_normal(output._shape) for output in outputs]
+        weights = [self.generator.standard_normal(shape_of(output)) for output in outputs]
         for missing in range(len(outputs)):
             rest = [number for number in range(len(outputs)) if number != missing]
             given = [tensor_of(weights[number], outputs[number]) for number in rest]
@@ -279,7 +294,7 @@ class Check:
         """`vmap` over the gradient must give what one gradient after the other gives."""
         inputs = [self.inputs[position] for position in self.wanted]
         for output in outputs:
-            weights = tensor_of(self.generator.standard_normal((2, *output._shape)), output)
+            weights = tensor_of(self.generator.standard_normal((2, *shape_of(output))), output)
             rows = [grad([output], inputs, [weights.select(0, n)], True, allow_unused=True) for n in range(2)]
             batched = grad([output], inputs, [weights], True, allow_unused=True, is_grads_batched=True)
             for column, whole in zip(zip(*rows, strict=True), batched, strict=True):
@@ -299,7 +314,7 @@ class Check:
 
         for position in self.wanted:
             tensor = self.inputs[position]
-            directions = self.generator.standard_normal((2, *tensor._shape))
+            directions = self.generator.standard_normal((2, *shape_of(tensor)))
 
             def push(direction: Tensor, position: int = position, tensor: Tensor = tensor) -> tuple:
                 def part(value: Tensor) -> tuple:
@@ -338,9 +353,9 @@ class Check:
         """A function whose results say that they do not depend on the inputs must not depend on them."""
         results = as_tuple(self.func(*self.inputs))
         places = [
-            place for place, value in enumerate(results) if isinstance(value, Tensor) and value.dtype.is_floating_point
+            place for place, value in enumerate(results) if isinstance(value, Tensor) and value.dtype.is_differentiable
         ]
-        for row in self.numerical(places, [results[place].numel() for place in places]):
+        for row in self.numerical(places, [math.prod(shape_of(results[place])) for place in places]):
             for jacobian in row:
                 if not np.allclose(jacobian, 0.0, atol=self.options["atol"]):
                     raise GradcheckError(
@@ -380,7 +395,7 @@ def check_inputs(inputs: tuple, call: str) -> None:
             f"{call} expects at least one input tensor to require gradient, but none of them have requires_grad=True."
         )
     for position, value in wanted:
-        if value.dtype is not dtypes.float64:
+        if value.dtype not in (dtypes.float64, dtypes.complex128):
             warnings.warn(
                 f"Input #{position} requires gradient and is not a double precision floating point or complex. This check will "
                 "likely fail if all the inputs are not of double precision floating point or complex. ",
@@ -515,7 +530,8 @@ def random_weights(outputs: list[Tensor], generator: np.random.Generator, spread
     """Random gradients for outputs, on request with gaps between their elements. They require gradients themselves: that
     shows a rule that drops history, because its result still depends on them."""
     for value in outputs:
-        array = generator.standard_normal((*value._shape, 2) if spread else value._shape)
+        apart, parts = (2,) * spread, (2,) * value.dtype.is_complex
+        array = generator.standard_normal((*value._shape, *apart, *parts))
         weight = tensor_of(array, value)
         if spread:
             weight = weight.select(-1, 0)

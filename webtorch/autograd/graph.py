@@ -121,7 +121,7 @@ class SavedTensor:
 
 TYPE_NAMES = {
     "float16": "Half", "float32": "Float", "float64": "Double", "int8": "Char", "int16": "Short", "int32": "Int",
-    "int64": "Long", "uint8": "Byte", "bool": "Bool",
+    "int64": "Long", "uint8": "Byte", "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
 }  # fmt: skip
 
 
@@ -311,6 +311,8 @@ class OpNode(Node):
         return self.backward_for(gradients, None)
 
     def backward_for(self, gradients: list, needed: list | None) -> list:
+        from ..ops import input_gradient
+
         (gradient,) = gradients
         if self.saved is None:
             raise RuntimeError(FREED)
@@ -320,9 +322,8 @@ class OpNode(Node):
             if target is None or (needed is not None and not needed[position]):
                 results.append(None)
                 continue
-            rule = self.op.vjp[position]
             arguments = [self.value(name, gradient, cache) for name in self.op.rule_names[position]]
-            result = rule(*arguments)
+            result = input_gradient(self.op, position, arguments)
             if self.dropped is not None and self.dropped[position] and result is not None:
                 result = batching.summed(result, self.dropped[position])
             results.append(self.differentiable_again(fit(result, self.inputs[position]), gradient, cache))
@@ -384,6 +385,8 @@ def fit(gradient: Any, target: tuple) -> Any:
     shape, dtype, device = target
     if gradient._shape != shape:
         gradient = sum_to(gradient, shape)
+    if gradient.dtype.is_complex and not dtype.is_complex:  # what a real input can feel of it
+        gradient = gradient.real
     if gradient.dtype is not dtype or gradient.device != device:
         gradient = gradient.to(device=device, dtype=dtype)
     return gradient

@@ -159,10 +159,25 @@ class CopySlices(Node):
         self.target = (view._shape, view.dtype, view.device)
 
     def backward(self, gradients: list) -> list:
-        from ..ops.view import as_strided_gradient, strided_gradient_zeroed
+        from ..ops.parts import view_as_complex, view_as_real
+        from ..ops.view import as_strided_gradient, geometry_in_parts, strided_gradient_zeroed
 
         (gradient,) = gradients
         old, written = self.edges
+        if gradient.dtype.is_complex != self.target[1].is_complex:  # the base or the view holds parts: count in them
+            if gradient.dtype.is_complex:
+                base, view = geometry_in_parts(*self.base), self.view
+                gradient = view_as_real(gradient)
+            else:
+                base, view = self.base, geometry_in_parts(*self.view)
+            before = strided_gradient_zeroed(gradient, base, view) if old is not None else None
+            region = as_strided_gradient(gradient, base, view) if written is not None else None
+            if self.target[1].is_complex:
+                return [before, None if region is None else fit(view_as_complex(region), self.target)]
+            return [
+                None if before is None else view_as_complex(before),
+                None if region is None else fit(region, self.target),
+            ]
         before = strided_gradient_zeroed(gradient, self.base, self.view) if old is not None else None
         region = fit(as_strided_gradient(gradient, self.base, self.view), self.target) if written is not None else None
         return [before, region]

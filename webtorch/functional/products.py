@@ -9,8 +9,8 @@ from ..errors import DTypeError, ShapeError, coded_error
 from ..ops import describe
 from ..ops.elementwise import store_out
 from ..ops.matmul import contract, inner_error
+from ..ops.parts import conj
 from ..ops.reduce import sum
-from ..precision import autocasts
 from ..shapes import (
     broadcast_shapes,
     normalize_dims,
@@ -27,7 +27,6 @@ def check_dims(call: str, tensor: Tensor, ndim: int, which: str) -> None:
 
 
 @method
-@autocasts
 def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of two matrices, (n x k) @ (k x m).
 
@@ -45,7 +44,6 @@ def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @method
-@autocasts
 def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The products of two batches of matrices, (b x n x k) @ (b x k x m).
 
@@ -68,7 +66,6 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @method
-@autocasts
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of a matrix and a vector.
 
@@ -85,7 +82,6 @@ def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @method
-@autocasts
 def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inner product of two vectors of one length.
 
@@ -105,15 +101,14 @@ def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @method
-@autocasts
 def vdot(input: Tensor, other: Tensor) -> Tensor:
-    """`dot` with the first argument conjugated; the same as `dot` for real tensors.
+    """`dot` with the first argument conjugated.
 
     >>> import webtorch
     >>> webtorch.vdot(webtorch.tensor([2.0, 3.0]), webtorch.tensor([2.0, 1.0]))
     tensor(7.)
     """
-    return dot(input, other)
+    return dot(conj(input), other)
 
 
 @method
@@ -132,7 +127,6 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @method
-@autocasts
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The matrix product of tensors: dot product of vectors, matrix-vector and matrix products, batches broadcast.
 
@@ -189,7 +183,6 @@ def scaled_sum(input: Tensor, product: Tensor, beta: Any, alpha: Any, out: Tenso
 
 
 @method
-@autocasts
 def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None
 ) -> Tensor:
@@ -204,7 +197,6 @@ def addmm(
 
 
 @method
-@autocasts
 def addmv(
     input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None
 ) -> Tensor:
@@ -218,7 +210,6 @@ def addmv(
 
 
 @method
-@autocasts
 def addr(
     input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None
 ) -> Tensor:
@@ -233,7 +224,6 @@ def addr(
 
 
 @method
-@autocasts
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None
 ) -> Tensor:
@@ -247,7 +237,6 @@ def baddbmm(
 
 
 @method
-@autocasts
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None
 ) -> Tensor:
@@ -260,7 +249,6 @@ def addbmm(
     return scaled_sum(input, sum(bmm(batch1, batch2), 0, dtype=batch1.dtype), beta, alpha, out, "addbmm")
 
 
-@autocasts
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of matrices, in the order of multiplications that needs the fewest operations.
 
@@ -312,7 +300,6 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return (left * right).reshape(tuple(x * y for x, y in zip(a, b, strict=True)))
 
 
-@autocasts
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) -> Tensor:
     """The sum of products over the last `dims` dimensions of `a` and the first of `b`, or over the pairs listed in `dims`.
 

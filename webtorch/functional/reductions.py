@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from .. import creation, dtypes, grad_mode
 from ..errors import DTypeError, IndexShapeError
 from ..ops import TABLE, tracks
-from ..ops.elementwise import store_out
+from ..ops.elementwise import not_for_complex, store_out
+from ..ops.parts import squared_size
 from ..ops.reduce import amax, amin, sum
-from ..precision import autocasts
 from ..shapes import (
     normalize_dim,
     normalize_dims,
@@ -32,13 +32,13 @@ def dims_of(input: Tensor, dim: Any, call: str) -> tuple[int, ...]:
 def floating(input: Tensor, dtype: Any, call: str) -> Tensor:
     """The input in `dtype`; integers without one raise, since their mean is not an integer."""
     wanted = input.dtype if dtype is None else dtypes.as_dtype(dtype)
-    if dtype is not None and wanted.is_floating_point:
+    if dtype is not None and wanted.is_differentiable:
         return input.to(wanted)
     if dtype is not None:
         raise DTypeError(
             f"{call}(..., dtype={wanted}): optional dtype must be a floating point type; leave it out, or use float32"
         )
-    if not input.dtype.is_floating_point:
+    if not input.dtype.is_differentiable:
         raise DTypeError(
             f"{call}(): could not infer output dtype. Input dtype must be a floating point type. Got: {input.dtype}; "
             "use .float() or dtype="
@@ -47,7 +47,6 @@ def floating(input: Tensor, dtype: Any, call: str) -> Tensor:
 
 
 @method
-@autocasts
 def mean(
     input: Tensor,
     dim: Any = None,
@@ -82,7 +81,7 @@ def spread(input: Tensor, dim: Any, correction: Any, unbiased: Any, keepdim: boo
     correction = (1 if unbiased else 0) if unbiased is not None else 1 if correction is None else correction
     count = numel(tuple(input._shape[d] for d in dims))
     average = mean(input, dims or None, True) if dims else input
-    squares = (input - average).square()
+    squares = squared_size(input - average)
     degrees = builtins.max(0.0, count - correction)
     total = sum(squares, dims, keepdim) if dims else squares
     variance = total / degrees if degrees else total * float("nan")
@@ -90,7 +89,6 @@ def spread(input: Tensor, dim: Any, correction: Any, unbiased: Any, keepdim: boo
 
 
 @method
-@autocasts
 def var(
     input: Tensor,
     dim: Any = None,
@@ -112,7 +110,6 @@ def var(
 
 
 @method
-@autocasts
 def std(
     input: Tensor,
     dim: Any = None,
@@ -133,7 +130,6 @@ def std(
     return result if out is None else store_out("std", result, out)
 
 
-@autocasts
 def var_mean(
     input: Tensor,
     dim: Any = None,
@@ -152,7 +148,6 @@ def var_mean(
     return spread(input, axis if dim is None else dim, correction, unbiased, keepdim, "var_mean")
 
 
-@autocasts
 def std_mean(
     input: Tensor,
     dim: Any = None,
@@ -173,7 +168,6 @@ def std_mean(
 
 
 @method
-@autocasts
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """log(sum(exp(input))) over `dim`, without overflow.
 
@@ -181,6 +175,8 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | N
     >>> webtorch.logsumexp(webtorch.tensor([0.0, 0.0]), dim=0)
     tensor(0.6931)
     """
+    if input.dtype.is_complex:
+        raise not_for_complex("logsumexp", (input,))
     if not input.dtype.is_floating_point:
         input = input.to(dtypes.get_default_dtype())
     dims = dims_of(input, dim, "logsumexp")
@@ -207,7 +203,6 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
 
 
 @method
-@autocasts
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over `dim` with NaN taken as zero.
 
@@ -215,13 +210,14 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any 
     >>> webtorch.nansum(webtorch.tensor([1.0, float("nan")]))
     tensor(1.)
     """
+    if input.dtype.is_complex:
+        raise not_for_complex("nansum", (input,))
     if input.dtype.is_floating_point:
         input = TABLE["where"](input.isnan(), 0.0, input)
     return sum(input, dim, keepdim, dtype=dtype)
 
 
 @method
-@autocasts
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean over `dim` of the elements that are not NaN.
 
@@ -350,7 +346,6 @@ def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> tuple[T
 
 
 @method
-@autocasts
 def norm(
     input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Tensor | None = None, dtype: Any = None
 ) -> Tensor:
@@ -361,6 +356,8 @@ def norm(
     tensor(5.)
     """
     input = floating(input, dtype, "norm")
+    if input.dtype.is_complex:
+        input = input.abs()
     p = 2.0 if p in ("fro", None) else float(p)
     dims = dims_of(input, dim, "norm")
     if p == 2:

@@ -8,7 +8,6 @@ from .. import creation, dtypes
 from ..errors import DTypeError, ShapeError
 from ..ops import TABLE
 from ..ops.matmul import inner_error
-from ..precision import autocasts
 from ..shapes import (
     normalize_dim,
     numel,
@@ -42,7 +41,7 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     """
     if input.dtype is not other.dtype:
         raise DTypeError(f"isclose: {input.dtype} did not match {other.dtype}; convert one with .to(dtype)")
-    if not input.dtype.is_floating_point:
+    if not input.dtype.is_differentiable:
         if not rtol and not atol:
             return input == other
         wide = dtypes.float64 if input.device.type != "webgpu" else dtypes.float32
@@ -152,7 +151,6 @@ def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, trainin
     return TABLE["where"](input >= 0, input, input * slope)
 
 
-@autocasts
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input @ weight.T + bias, over the last dimension of `input`; `weight` is (out_features, in_features).
 
@@ -168,7 +166,6 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return result if bias is None else result + bias
 
 
-@autocasts
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """The first half along `dim` times the sigmoid of the second half.
 
@@ -185,7 +182,6 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     return first * second.sigmoid()
 
 
-@autocasts
 def softmin(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
     """softmax(-input) along `dim`.
 

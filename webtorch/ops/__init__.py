@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .. import batching, dtypes, elsewhere, graph, precision, tangents
+from .. import batching, dtypes, elsewhere, graph, tangents
 from ..dtypes import dtype as DType
 from ..errors import DeviceError, DTypeError
 from ..grad_mode import current
@@ -56,6 +56,7 @@ class Op:
         module: str = "",
         grad_name: str | None = None,
         public: bool = True,
+        holomorphic: bool = True,
     ) -> None:
         self.name = self.__name__ = name
         self.numpy = numpy
@@ -66,7 +67,7 @@ class Op:
         self.domain = domain
         self.module = module
         self.public = public
-        self.autocast = precision.POLICY.get(name)
+        self.holomorphic = holomorphic  # its rules name derivatives as for real numbers; see `gradient`
         self.__doc__ = doc
         self.__module__ = "webtorch"
         self.__qualname__ = name
@@ -161,14 +162,14 @@ def describe(*inputs: Any) -> str:
 
 
 def is_number(value: Any) -> bool:
-    return isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))
+    return isinstance(value, (bool, int, float, complex, np.bool_, np.integer, np.inexact))
 
 
 def as_input(value: Any, call: str) -> Any:
     """A tensor or a Python number; numpy scalars become numbers, anything else raises TypeError."""
-    if isinstance(value, (Tensor, bool, int, float)):
+    if isinstance(value, (Tensor, bool, int, float, complex)):
         return value
-    if isinstance(value, (np.bool_, np.integer, np.floating)):
+    if isinstance(value, (np.bool_, np.integer, np.inexact)):
         return value.item()
     if isinstance(value, np.ndarray) and value.ndim == 0:
         return value.item()
@@ -220,6 +221,25 @@ def result_dtype(inputs: list) -> DType:
         else:
             operands.append((dtypes.scalar_dtype(value), "scalar"))
     return dtypes.result_dtype(operands)
+
+
+def input_gradient(op: Any, position: int, values: list) -> Any:
+    """The gradient of one input of an op: its rule, given the values that the rule names.
+
+    For complex numbers a gradient is the conjugate of what a derivative would multiply it with, as in PyTorch: the rule of
+    a holomorphic op, written for real numbers, is given the conjugate of the gradient, and its result conjugated.
+    """
+    rule, names = op.vjp[position], op.rule_names[position]
+    if not getattr(op, "holomorphic", True) or "g" not in names:
+        return rule(*values)
+    at = names.index("g")
+    others = [value for number, value in enumerate(values) if number != at]
+    if not any(value.dtype.is_complex if isinstance(value, Tensor) else isinstance(value, complex) for value in others):
+        return rule(*values)
+    from .parts import conj
+
+    result = rule(*(conj(value) if number == at else value for number, value in enumerate(values)))
+    return None if result is None else conj(result)
 
 
 # ---- layouts ----------------------------------------------------------------------------------------------------

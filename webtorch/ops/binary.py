@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 from typing import Any
 
@@ -12,7 +13,18 @@ from ..dtypes import dtype as DType
 from ..errors import DTypeError
 from ..tensor import Tensor
 from . import describe, is_number
-from .elementwise import Elementwise, comparison, floating, floating_only, integer_only, integral, logical
+from .elementwise import (
+    Elementwise,
+    comparison,
+    fill,
+    floating,
+    floating_only,
+    inexact_only,
+    integer_only,
+    integral,
+    logical,
+)
+from .parts import real
 from .unary import isnan, log, no_bool, sigmoid, zeros
 from .variant import Checked, NextAfter, Optioned, Variant, wide
 
@@ -22,7 +34,9 @@ LN2 = math.log(2)
 
 
 def double(common: DType, call: str) -> tuple[DType, DType]:
-    """Always float64."""
+    """Always float64, or complex128."""
+    if common.is_complex:
+        return dtypes.complex128, dtypes.complex128
     return dtypes.float64, dtypes.float64
 
 
@@ -134,7 +148,8 @@ def check_alpha(call: str, inputs: list, given: dict) -> None:
         check_subtraction(call, inputs, given)
     alpha = given["alpha"]
     if isinstance(alpha, float) and not any(
-        value.dtype.is_floating_point if isinstance(value, Tensor) else isinstance(value, float) for value in inputs
+        value.dtype.is_differentiable if isinstance(value, Tensor) else isinstance(value, (float, complex))
+        for value in inputs
     ):
         raise DTypeError(
             f"{call}({describe(*inputs)}, alpha={alpha!r}): for integral input tensors, argument alpha must not be a floating "
@@ -165,7 +180,8 @@ def check_lerp(call: str, inputs: list, given: dict) -> None:
 
 def check_float_division(call: str, inputs: list, given: dict) -> None:
     if not any(
-        value.dtype.is_floating_point if isinstance(value, Tensor) else isinstance(value, float) for value in inputs[1:]
+        value.dtype.is_differentiable if isinstance(value, Tensor) else isinstance(value, (float, complex))
+        for value in inputs[1:]
     ):
         raise DTypeError(
             f"{call}({describe(*inputs)}): integer division with addcdiv is not supported; convert with .float() first"
@@ -183,7 +199,7 @@ def check_condition(call: str, inputs: list, given: dict) -> None:
 
 def check_power(call: str, inputs: list, given: dict) -> None:
     x, y = inputs
-    if isinstance(y, int) and y < 0 and isinstance(x, Tensor) and not x.dtype.is_floating_point:
+    if isinstance(y, int) and y < 0 and isinstance(x, Tensor) and not x.dtype.is_differentiable:
         raise DTypeError(
             f"{call}({describe(*inputs)}): integers to negative integer powers are not allowed; convert with .float() first"
         )
@@ -196,6 +212,8 @@ def log_of(x: Any) -> Any:
     """The logarithm of a tensor or a number."""
     if isinstance(x, Tensor):
         return log(x)
+    if isinstance(x, complex):
+        return cmath.log(x)
     return math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
 
 
@@ -206,6 +224,10 @@ def pow_base_gradient(g: Tensor, x: Tensor, y: Any) -> Tensor:
 
 
 def pow_exponent_gradient(g: Tensor, out: Tensor, x: Any, y: Tensor) -> Tensor:
+    if out.dtype.is_complex:  # the logarithm of a negative number is complex then, too
+        base = x.to(out.dtype) if isinstance(x, Tensor) else fill(out._shape, out.dtype, out.device, value=x)
+        settled = (base == 0) & (real(y) >= 0)
+        return where(settled, 0, g * (out * log(where(settled, 1, base))))
     settled = y >= 0  # where the base is 0, the power stays 0 (or 1) however the exponent moves
     if is_number(x):
         return g * (out * log_of(x)) if x != 0 else where(settled, 0, g * (out * -math.inf))
@@ -261,7 +283,7 @@ class Power(Checked):
         y = inputs[1]
         if is_number(y) and not isinstance(y, bool) and isinstance(inputs[0], Tensor):
             special = {2: _pow_square, 3: _pow_cube, 0.5: _pow_root, -1: _pow_reciprocal}.get(y)
-            if special is not None and (special in (_pow_square, _pow_cube) or inputs[0].dtype.is_floating_point):
+            if special is not None and (special in (_pow_square, _pow_cube) or inputs[0].dtype.is_differentiable):
                 self.check(self.name, inputs, given)
                 return special.apply(inputs, given)
         return super().apply(inputs, given)
@@ -293,7 +315,7 @@ class Lerp(Checked):
 # ---- arithmetic -----------------------------------------------------------------------------------------------------
 # fmt: off
 
-add = Optioned("add", numpy=np.add, options={"alpha": 1}, choose=choose_alpha("_add_scaled", "add"),
+add = Optioned("add", complex="{x} + {y}", numpy=np.add, options={"alpha": 1}, choose=choose_alpha("_add_scaled", "add"),
     wgsl={"float": "{x} + {y}", "int": "{x} + {y}", "bool": "{x} | {y}"},
     vjp=(lambda g: g, lambda g: g), doc="""x + alpha * y. Integers wrap around; for bool it is the logical or.
 
@@ -301,12 +323,14 @@ add = Optioned("add", numpy=np.add, options={"alpha": 1}, choose=choose_alpha("_
 tensor([31., 32.])
 """)
 
-_add_scaled = Variant("_add_scaled", of="add", numpy=wide(lambda x, y, alpha: x + whole_scalar(alpha, x) * y),
+_add_scaled = Variant("_add_scaled",
+    complex="{x} + wt_mul({alpha}, {y})", of="add", numpy=wide(lambda x, y, alpha: x + whole_scalar(alpha, x) * y),
     scalars={"alpha": 1}, check=check_alpha,
     wgsl={"float": "{x} + {alpha} * {y}", "int": "{x} + {alpha} * {y}", "bool": "{x} | ({y} & ({alpha} != 0.0))"},
     vjp=(lambda g: g, lambda g, alpha: g * alpha), doc="`add` with a factor.")
 
-sub = Optioned("sub", numpy=np.subtract, check=check_subtraction, options={"alpha": 1}, choose=choose_alpha("_sub_scaled", "sub"),
+sub = Optioned("sub",
+    complex="{x} - {y}", numpy=np.subtract, check=check_subtraction, options={"alpha": 1}, choose=choose_alpha("_sub_scaled", "sub"),
     wgsl={"float": "{x} - {y}", "int": "{x} - {y}"},
     vjp=(lambda g: g, lambda g: -g), doc="""x - alpha * y. Integers wrap around. Raises DTypeError for bool.
 
@@ -314,12 +338,13 @@ sub = Optioned("sub", numpy=np.subtract, check=check_subtraction, options={"alph
 tensor([ 0.5000, -2.0000])
 """)
 
-_sub_scaled = Variant("_sub_scaled", of="sub", numpy=wide(lambda x, y, alpha: x - whole_scalar(alpha, x) * y),
+_sub_scaled = Variant("_sub_scaled",
+    complex="{x} - wt_mul({alpha}, {y})", of="sub", numpy=wide(lambda x, y, alpha: x - whole_scalar(alpha, x) * y),
     scalars={"alpha": 1}, check=check_alpha,
     wgsl={"float": "{x} - {alpha} * {y}", "int": "{x} - {alpha} * {y}"},
     vjp=(lambda g: g, lambda g, alpha: g * -alpha), doc="`sub` with a factor.")
 
-rsub = Optioned("rsub", numpy=lambda x, y: y - x, check=check_subtraction, options={"alpha": 1}, inplace=False,
+rsub = Optioned("rsub", complex="{y} - {x}", numpy=lambda x, y: y - x, check=check_subtraction, options={"alpha": 1}, inplace=False,
     choose=choose_alpha("_rsub_scaled", "rsub"), wgsl={"float": "{y} - {x}", "int": "{y} - {x}"},
     vjp=(lambda g: -g, lambda g: g), doc="""y - alpha * x. Raises DTypeError for bool.
 
@@ -327,19 +352,21 @@ rsub = Optioned("rsub", numpy=lambda x, y: y - x, check=check_subtraction, optio
 tensor([9., 8.])
 """)
 
-_rsub_scaled = Variant("_rsub_scaled", of="rsub", numpy=wide(lambda x, y, alpha: y - whole_scalar(alpha, x) * x),
+_rsub_scaled = Variant("_rsub_scaled",
+    complex="{y} - wt_mul({alpha}, {x})", of="rsub", numpy=wide(lambda x, y, alpha: y - whole_scalar(alpha, x) * x),
     scalars={"alpha": 1}, check=check_alpha,
     wgsl={"float": "{y} - {alpha} * {x}", "int": "{y} - {alpha} * {x}"},
     vjp=(lambda g, alpha: g * -alpha, lambda g: g), doc="`rsub` with a factor.")
 
-mul = Elementwise("mul", numpy=np.multiply, wgsl={"float": "{x} * {y}", "int": "{x} * {y}", "bool": "{x} & {y}"},
+mul = Elementwise("mul",
+    complex="wt_mul({x}, {y})", numpy=np.multiply, wgsl={"float": "{x} * {y}", "int": "{x} * {y}", "bool": "{x} & {y}"},
     vjp=(lambda g, y: g * y, lambda g, x: g * x), doc="""x * y. Integers wrap around; for bool it is the logical and.
 
 >>> webtorch.mul(webtorch.tensor([1.0, 2.0]), webtorch.tensor([3.0, 4.0]))
 tensor([3., 8.])
 """)
 
-div = Optioned("div", numpy=np.true_divide, dtype=floating, wgsl="wt_divide({x}, {y})",
+div = Optioned("div", complex="wt_divide({x}, {y})", numpy=np.true_divide, dtype=floating, wgsl="wt_divide({x}, {y})",
     options={"rounding_mode": None}, choose=choose_rounding,
     domain=(0.3, 3.0), vjp=(lambda g, y: g / y, lambda g, x, y: -g * ((x / y) / y)),
     doc="""x / y; integers give the default floating dtype.
@@ -393,7 +420,7 @@ Integers divided by 0 raise RuntimeError on the cpu and give 0 on webgpu. Raises
 tensor([ 2, -2])
 """)
 
-pow = Power("pow", numpy=wide(numpy_pow), dtype=no_bool, check=check_power,
+pow = Power("pow", complex="wt_pow({x}, {y})", numpy=wide(numpy_pow), dtype=no_bool, check=check_power,
     wgsl={"float": "wt_pow({x}, {y})", "int": "wt_pow({x}, {y})"}, domain=(0.3, 3.0),
     vjp=(pow_base_gradient, pow_exponent_gradient), doc="""x to the power y; either may be a number.
 
@@ -403,23 +430,24 @@ Integers keep their dtype and wrap around. Raises DTypeError for bool and for in
 tensor([1., 4., 9.])
 """)
 
-_pow_square = Variant("_pow_square", of="pow", numpy=lambda x, y: x * x, inputs=2, dtype=no_bool,
+_pow_square = Variant("_pow_square", complex="wt_square({x})", of="pow", numpy=lambda x, y: x * x, inputs=2, dtype=no_bool,
     wgsl={"float": "{x} * {x}", "int": "{x} * {x}"},
     vjp=(lambda g, x: g * (2 * x), None), doc="`pow` with the exponent 2.")
 
-_pow_cube = Variant("_pow_cube", of="pow", numpy=wide(lambda x, y: x * x * x), inputs=2, dtype=no_bool,
+_pow_cube = Variant("_pow_cube",
+    complex="wt_mul(wt_square({x}), {x})", of="pow", numpy=wide(lambda x, y: x * x * x), inputs=2, dtype=no_bool,
     wgsl={"float": "{x} * {x} * {x}", "int": "{x} * {x} * {x}"}, vjp=(lambda g, x: g * (3 * (x * x)), None),
     doc="`pow` with the exponent 3.")
 
-_pow_root = Variant("_pow_root", of="pow", numpy=wide(lambda x, y: np.sqrt(x)), inputs=2, dtype=floating_only,
+_pow_root = Variant("_pow_root", complex="wt_sqrt({x})", of="pow", numpy=wide(lambda x, y: np.sqrt(x)), inputs=2, dtype=inexact_only,
     wgsl={"float": "wt_sqrt({x})"},
     domain=(0.3, 3.0), vjp=(lambda g, out: g / (2 * out), None), doc="`pow` with the exponent 0.5.")
 
-_pow_reciprocal = Variant("_pow_reciprocal", of="pow", numpy=lambda x, y: 1 / x, inputs=2, dtype=floating_only,
+_pow_reciprocal = Variant("_pow_reciprocal", complex="wt_reciprocal({x})", of="pow", numpy=lambda x, y: 1 / x, inputs=2, dtype=inexact_only,
     wgsl={"float": "wt_reciprocal({x})"},
     domain=(0.3, 3.0), vjp=(lambda g, out: -g * out * out, None), doc="`pow` with the exponent -1.")
 
-float_power = Elementwise("float_power", numpy=np.power, dtype=double, wgsl={"float": "wt_pow({x}, {y})"},
+float_power = Elementwise("float_power", complex="wt_pow({x}, {y})", numpy=np.power, dtype=double, wgsl={"float": "wt_pow({x}, {y})"},
     grad_name="Pow", domain=(0.3, 3.0),
     inplace=False, vjp=(pow_base_gradient, pow_exponent_gradient),
     doc="""x to the power y in float64, whatever the dtypes; either may be a number.
@@ -549,14 +577,14 @@ tensor([1., 2.])
 
 # ---- comparison -----------------------------------------------------------------------------------------------------
 
-eq = Elementwise("eq", numpy=np.equal, dtype=comparison, wgsl="wt_eq({x}, {y})",
+eq = Elementwise("eq", complex="wt_eq({x}, {y})", numpy=np.equal, dtype=comparison, wgsl="wt_eq({x}, {y})",
     doc="""True where x and y are equal; NaN equals nothing. A bool tensor.
 
 >>> webtorch.eq(webtorch.tensor([1, 2]), 2)
 tensor([False,  True])
 """)
 
-ne = Elementwise("ne", numpy=np.not_equal, dtype=comparison, wgsl="wt_ne({x}, {y})",
+ne = Elementwise("ne", complex="wt_ne({x}, {y})", numpy=np.not_equal, dtype=comparison, wgsl="wt_ne({x}, {y})",
     doc="""True where x and y differ; NaN differs from everything. A bool tensor.
 
 >>> webtorch.ne(webtorch.tensor([1, 2]), 2)
@@ -655,7 +683,8 @@ tensor([ 3, -1])
 
 # ---- selection and blends -------------------------------------------------------------------------------------------
 
-where = Checked("where", numpy=np.where, select_first=True, check=check_condition, wgsl="select({z}, {y}, {x})",
+where = Checked("where",
+    complex="select({z}, {y}, {x})", numpy=np.where, select_first=True, check=check_condition, wgsl="select({z}, {y}, {x})",
     inplace=False, method=False,
     vjp=(None, lambda g, x: where(x, g, 0), lambda g, x: where(x, 0, g)),
     doc="""y where the condition x is true, z elsewhere; y and z may be numbers.
@@ -697,7 +726,7 @@ clamp_max = Elementwise("clamp_max", numpy=np.minimum, wgsl="wt_minimum({x}, {y}
 tensor([-2.,  0.])
 """)
 
-lerp = Lerp("lerp", numpy=wide(numpy_lerp), dtype=floating_only, check=check_lerp, inputs=3,
+lerp = Lerp("lerp", complex="wt_lerp({x}, {y}, {z})", numpy=wide(numpy_lerp), dtype=inexact_only, check=check_lerp, inputs=3,
     wgsl={"float": "select({y} - ({y} - {x}) * ({t}(1) - {z}), {x} + {z} * ({y} - {x}), wt_lt(wt_abs({z}), {t}(0.5)))"},
     vjp=(lambda g, z: g * (1 - z), lambda g, z: g * z, lambda g, x, y: g * (y - x)),
     doc="""x + weight * (y - x), where the weight z is a number or a tensor. Only for floating dtypes, which must agree.
@@ -706,13 +735,15 @@ lerp = Lerp("lerp", numpy=wide(numpy_lerp), dtype=floating_only, check=check_ler
 tensor([ 0.2500, 12.5000])
 """)
 
-_lerp_scalar = Variant("_lerp_scalar", of="lerp", numpy=wide(lambda x, y, weight: numpy_lerp(x, y, weight)),
-    dtype=floating_only, check=check_same_dtype,
+_lerp_scalar = Variant("_lerp_scalar",
+    complex="wt_lerp({x}, {y}, {weight})", of="lerp", numpy=wide(lambda x, y, weight: numpy_lerp(x, y, weight)),
+    dtype=inexact_only, check=check_same_dtype,
     scalars={"weight": 0.5},
     wgsl={"float": "select({y} - ({y} - {x}) * ({t}(1) - {weight}), {x} + {weight} * ({y} - {x}), wt_lt(wt_abs({weight}), {t}(0.5)))"},
     vjp=(lambda g, weight: g * (1 - weight), lambda g, weight: g * weight), doc="`lerp` with a number as weight.")
 
-addcmul = Elementwise("addcmul", numpy=wide(lambda x, y, z, value: x + whole_scalar(value, x) * y * z), dtype=no_bool,
+addcmul = Elementwise("addcmul",
+    complex="{x} + wt_mul(wt_mul({value}, {y}), {z})", numpy=wide(lambda x, y, z, value: x + whole_scalar(value, x) * y * z), dtype=no_bool,
     scalars={"value": 1},
     wgsl={"float": "{x} + {value} * {y} * {z}", "int": "{x} + {value} * {y} * {z}"},
     vjp=(lambda g: g, lambda g, z, value: g * (z * value), lambda g, y, value: g * (y * value)),
@@ -722,7 +753,8 @@ addcmul = Elementwise("addcmul", numpy=wide(lambda x, y, z, value: x + whole_sca
 tensor([61.])
 """)
 
-addcdiv = Checked("addcdiv", numpy=wide(lambda x, y, z, value: x + value * y / z), dtype=no_bool,
+addcdiv = Checked("addcdiv",
+    complex="{x} + wt_divide(wt_mul({value}, {y}), {z})", numpy=wide(lambda x, y, z, value: x + value * y / z), dtype=no_bool,
     scalars={"value": 1}, check=check_float_division,
     wgsl={"float": "{x} + wt_divide({value} * {y}, {z})"}, domain=(0.3, 3.0),
     vjp=(lambda g: g, lambda g, z, value: g * (value / z), lambda g, y, z, value: -g * (value * y / (z * z))),

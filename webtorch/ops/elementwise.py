@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph, precision, tangents
+from .. import batching, codegen, dtypes, engine, graph, tangents
 from ..dtypes import dtype as DType
 from ..errors import DTypeError
 from ..graph import Operand, Scalar
@@ -40,7 +40,7 @@ def same(common: DType, call: str) -> tuple[DType, DType]:
 
 def floating(common: DType, call: str) -> tuple[DType, DType]:
     """Integers become the default floating dtype."""
-    common = common if common.is_floating_point else dtypes.get_default_dtype()
+    common = common if common.is_differentiable else dtypes.get_default_dtype()
     return common, common
 
 
@@ -59,13 +59,13 @@ def numeric(common: DType, call: str) -> tuple[DType, DType]:
 
 def integral(common: DType, call: str) -> tuple[DType, DType]:
     """Integers and bool."""
-    if common.is_floating_point:
+    if common.is_differentiable:
         raise DTypeError(f"{call}: only for integer and bool tensors, not {common}; convert with .long() first")
     return common, common
 
 
 def integer_only(common: DType, call: str) -> tuple[DType, DType]:
-    if common.is_floating_point or common is dtypes.bool_:
+    if common.is_differentiable or common is dtypes.bool_:
         raise DTypeError(f"{call}: only for integer tensors, not {common}; convert with .long() first")
     return common, common
 
@@ -73,6 +73,14 @@ def integer_only(common: DType, call: str) -> tuple[DType, DType]:
 def floating_only(common: DType, call: str) -> tuple[DType, DType]:
     if not common.is_floating_point:
         raise DTypeError(f"{call}: only for floating-point tensors, not {common}; convert with .float() first")
+    return common, common
+
+
+def inexact_only(common: DType, call: str) -> tuple[DType, DType]:
+    if not common.is_differentiable:
+        raise DTypeError(
+            f"{call}: only for floating-point and complex tensors, not {common}; convert with .float() first"
+        )
     return common, common
 
 
@@ -108,7 +116,8 @@ def forget_rules() -> None:
 class Elementwise(Op):
     """`wgsl` is an expression over `{x}`, `{y}`, `{z}` (the inputs) and the names in `scalars` (numbers given as keyword
     arguments), or a dict of expressions by "float", "int" and "bool" for the kind of the computed dtype. `{i}` is the
-    element's own index (u32). Calls of `wt_name(...)` take the prelude function of the computed type.
+    element's own index (u32). Calls of `wt_name(...)` take the prelude function of the computed type. `complex` is the
+    expression for complex dtypes; a row without one does not take them, on any device.
     """
 
     inlines = True
@@ -120,6 +129,7 @@ class Elementwise(Op):
         name: str,
         *,
         wgsl: str | dict[str, str],
+        complex: str | None = None,
         dtype: Callable[[DType, str], tuple[DType, DType]] = same,
         inputs: int | None = None,
         scalars: dict[str, Any] | None = None,
@@ -131,6 +141,8 @@ class Elementwise(Op):
     ) -> None:
         super().__init__(name, **rest)
         self.wgsl = wgsl if isinstance(wgsl, dict) else {"float": wgsl, "int": wgsl, "bool": wgsl}
+        if complex is not None:
+            self.wgsl = {**self.wgsl, "complex": complex}
         texts = "".join(self.wgsl.values())
         self.inputs = inputs if inputs is not None else sum(f"{{{letter}}}" in texts for letter in INPUT_NAMES)
         self.rule = dtype
@@ -149,8 +161,6 @@ class Elementwise(Op):
     # ---- the call ---------------------------------------------------------------------------------------------------
 
     def __call__(self, *inputs: Any, out: Tensor | None = None, **given: Any) -> Tensor:
-        if self.autocast and precision.used and out is None:
-            inputs = precision.cast(self.autocast, self.name, inputs)
         if out is None and not given and len(inputs) == self.inputs:
             again = self.call_again(inputs)
             if again is not None:
@@ -256,9 +266,13 @@ class Elementwise(Op):
         promoting = inputs[1:] if self.select_first else inputs
         common = result_dtype(promoting)
         compute, result = self.rule(common, call)
+        if compute.is_complex and "complex" not in self.wgsl:
+            raise not_for_complex(call, inputs)
         attributes = dict(self.scalars, **given) if given else self.scalars
         if given:
             attributes = {name: check_scalar(value, call, name) for name, value in attributes.items()}
+            if not compute.is_complex:
+                check_no_complex(call, inputs, attributes)
         if len(inputs) == 1:
             shape = inputs[0]._shape
         else:
@@ -292,7 +306,7 @@ class Elementwise(Op):
             tensor = batching.hidden(tensor, levels)
         elif not given:
             self.keep(inputs, shape, compute, result, device)
-        if self.vjp is not None and result.is_floating_point and tracks(*inputs):
+        if self.vjp is not None and result.is_differentiable and tracks(*inputs):
             from ..autograd.graph import attach
 
             attach(self, tensor, tuple(inputs), attributes)
@@ -313,7 +327,7 @@ class Elementwise(Op):
         return ()  # all attributes are numbers, which kernels read from their parameters
 
     def expression(self, compute: DType) -> str | None:
-        kind = "float" if compute.is_floating_point else "bool" if compute is dtypes.bool_ else "int"
+        kind = compute.kind if compute.is_differentiable else "bool" if compute is dtypes.bool_ else "int"
         return self.wgsl.get(kind)
 
     def computed_dtype(self, node: graph.Node) -> DType:
@@ -337,6 +351,13 @@ class Elementwise(Op):
         return block.apply(template.format(**names), node.dtype, *values, kind=kind)
 
 
+def not_for_complex(call: str, inputs: Any) -> DTypeError:
+    """The error of operations that complex numbers have not."""
+    return DTypeError(
+        f"{call}({describe(*inputs)}): not defined for complex numbers; apply it to .real, .imag, .abs() or .angle()"
+    )
+
+
 def as_scalar(value: Any, dtype: DType) -> Scalar:
     """A number as an operand: one outside the range of a narrow integer dtype wraps around, as in PyTorch."""
     if dtype.itemsize < 4 and dtype.kind in ("int", "uint"):
@@ -354,11 +375,20 @@ def scalar_kind(name: str, compute: DType) -> DType:
 def check_scalar(value: Any, call: str, name: str) -> Any:
     if isinstance(value, Tensor):
         return value.item()
-    if isinstance(value, (bool, int, float)) or value is None or isinstance(value, str):
+    if isinstance(value, (bool, int, float, complex)) or value is None or isinstance(value, str):
         return value
-    if isinstance(value, (np.integer, np.floating, np.bool_)):
+    if isinstance(value, (np.integer, np.inexact, np.bool_)):
         return value.item()
     raise TypeError(f"{call}: {name} must be a number, not {type(value).__name__}")
+
+
+def check_no_complex(call: str, inputs: list, attributes: dict) -> None:
+    for name, value in attributes.items():
+        if isinstance(value, complex):
+            raise DTypeError(
+                f"{call}({describe(*inputs)}, {name}={value!r}): for non-complex input tensors, argument {name} must not be a "
+                "complex number; convert a tensor with .to(webtorch.complex64)"
+            )
 
 
 def check_supported(op: Elementwise, compute: DType, call: str) -> None:
@@ -366,7 +396,7 @@ def check_supported(op: Elementwise, compute: DType, call: str) -> None:
     template = op.expression(compute)
     if template is None:
         raise DTypeError(f"{call}: not defined for {compute}; convert with .float() or .long() first")
-    if compute in (dtypes.int64, dtypes.float64):
+    if compute in (dtypes.int64, dtypes.float64, dtypes.complex128):
         from ..backends import wgpu as backend
 
         codegen.check_features(compute, engine.limits_of(backend.get_device()), call)
@@ -421,8 +451,10 @@ def convert_array(array: np.ndarray, target: DType) -> np.ndarray:
     """numpy's conversion, with PyTorch's results for what numpy leaves to the machine: floats outside an integer's range.
 
     They go through 32 bits, or 64 for int64 and uint8, where NaN and what does not fit is the smallest integer (as x86
-    has it), and then wrap around.
+    has it), and then wrap around. Of complex numbers the real part is converted, except to bool.
     """
+    if array.dtype.kind == "c" and not target.is_complex and target is not dtypes.bool_:
+        array = array.real
     if target.kind not in ("int", "uint") or array.dtype.kind != "f":
         return array.astype(target.computed)
     limit = 2.0**63 if target.itemsize == 8 or target.kind == "uint" else 2.0**31

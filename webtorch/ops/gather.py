@@ -232,6 +232,11 @@ class Put(Write):
             return old.clone()
         if old.device.type != "webgpu":
             return self.recorded(old, value, indices, dims, accumulate)
+        if accumulate and old.dtype.is_complex:  # part by part
+            from .parts import view_as_complex, view_as_real
+
+            parts = self.plain(view_as_real(old), view_as_real(value.to(old.dtype)), indices, dims, True)
+            return view_as_complex(parts)
         narrow = accumulate and old.dtype not in ADDED
         if narrow:
             wide = dtypes.float32 if old.dtype.is_floating_point else dtypes.int32

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph, precision
+from .. import batching, codegen, dtypes, engine, graph
 from ..errors import DTypeError
 from ..graph import Operand
 from ..shapes import contiguous_strides, numel
@@ -28,8 +28,6 @@ class Contract(Op):
 
     def __call__(self, a: Tensor, b: Tensor, groups: tuple[int, int, int, int]) -> Tensor:
         nb, nm, nk, nn = groups
-        if precision.used:
-            a, b = precision.cast(self.autocast, "matmul", (a, b))
         device = common_device([a, b], "matmul")
         dtype = result_dtype([a, b]) if a.dtype is b.dtype else self.mixed(a, b)
         if dtype is dtypes.bool_:
@@ -83,6 +81,8 @@ class Contract(Op):
         codegen.check_features(dtype, engine.limits_of(backend.get_device()), "matmul")
         if numel(shape) and not extent:
             return fill(shape, dtype, device, value=0)._storage.node
+        if dtype.is_complex:
+            return self.of_parts(a, b, groups, shape, dtype, device)
         if dtype is dtypes.int64 and engine.limits_of(backend.get_device()).pairs:
             return self.of_pairs(a, b, groups, shape)
         if extent > MAX_EXTENT:
@@ -112,6 +112,20 @@ class Contract(Op):
 
         total = stack([from_node(part) for part in parts])
         return cast_operand(sum_.reduce(total, (0,), False, total.dtype)._storage.node.operand(), dtype).node
+
+    def of_parts(self, a: Operand, b: Operand, groups: tuple, shape: tuple, dtype, device) -> graph.Node:
+        """Complex factors as one contraction of real ones, twice as long and twice as wide: the parts of `a` in turn with
+        blocks of two by two, (x, y) for a real part and (-y, x) for an imaginary one, that give both parts of a result."""
+        from .parts import blocks, parts_operand, reread
+
+        nb, nm, nk, nn = groups
+        left = parts_operand(a)
+        whole = (*b.shape[: nb + nk], 2, *b.shape[nb + nk :], 2)
+        right = graph.record(blocks, (b,), {"lead": nb + nk}, whole, dtype.to_real(), device).operand()
+        product = self.node(left, right, (nb, nm, nk + 1, nn + 1), (*shape, 2), dtype.to_real(), device)
+        made = reread(product, dtype)
+        made.shape = shape
+        return made
 
     def of_pairs(self, a: Operand, b: Operand, groups: tuple, shape: tuple) -> graph.Node:
         """The kernels here compute with vectors and operators, which 64-bit integers made of two words have not: their

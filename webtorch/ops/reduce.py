@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph, precision
+from .. import batching, codegen, dtypes, engine, graph
 from ..dtypes import dtype as DType
 from ..errors import DTypeError, IndexShapeError
 from ..graph import Operand
 from ..shapes import normalize_dims, numel, reduced_shape
 from . import Op, Tensor, cast_operand, contiguous_in_quads, from_node, tracks
-from .elementwise import store_out
+from .elementwise import not_for_complex, store_out
 
 CHUNK = 1024  # elements one invocation folds when the whole is split
 MAX_CHUNK = 16384  # and at most: the driver's loop budget is 65,535 iterations
@@ -21,7 +21,7 @@ MAX_CHUNK = 16384  # and at most: the driver's loop budget is 65,535 iterations
 
 def accumulating(dtype: DType, call: str) -> DType:
     """Integers and bools are summed in int64."""
-    return dtype if dtype.is_floating_point else dtypes.int64
+    return dtype if dtype.is_differentiable else dtypes.int64
 
 
 def unchanged(dtype: DType, call: str) -> DType:
@@ -52,12 +52,14 @@ class Reduce(Op):
         combine: str,
         identity: Callable,
         dtype: Callable,
+        complex: str | None = None,
         empty: bool = True,
         cast_input: bool = True,
         **rest: Any,
     ) -> None:
         super().__init__(name, **rest)
         self.combine = combine
+        self.complex = complex  # `combine` for complex numbers
         self.identity = identity
         self.rule = dtype
         self.empty = empty
@@ -77,8 +79,9 @@ class Reduce(Op):
             raise TypeError(
                 f"{self.name}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)"
             )
-        if self.autocast and precision.used and dtype is None and out is None:
-            x = precision.cast(self.autocast, self.name, x)
+        complex_result = x.dtype.is_complex or (dtype is not None and dtypes.as_dtype(dtype).is_complex)
+        if complex_result and self.complex is None and self.rule is not truth:
+            raise not_for_complex(self.name, (x,))
         dim = axis if dim is None else dim
         keepdim = keepdim if keepdims is None else keepdims
         if dtype is None and out is not None and self.rule is accumulating:
@@ -120,7 +123,7 @@ class Reduce(Op):
         if final != shape:
             result._shape = final
             result._strides = graph.contiguous_strides(final)
-        if self.vjp is not None and dtype.is_floating_point and tracks(x):
+        if self.vjp is not None and dtype.is_differentiable and tracks(x):
             from ..autograd.graph import attach
 
             attach(self, result, (x,), {"dims": dims, "keepdim": keepdim})
@@ -171,7 +174,8 @@ class Reduce(Op):
         extent = numel(operand.shape[kept:])
         chunks, length = node.attributes["chunks"] or (1, extent)
         kind = codegen.compute_type(operand.dtype)
-        fold = codegen.fold_functions(limits, self.combine, self.identity(operand.dtype), operand.dtype)
+        combine = self.complex if operand.dtype.is_complex else self.combine
+        fold = codegen.fold_functions(limits, combine, self.identity(operand.dtype), operand.dtype)
         # On a GPU the lanes of a workgroup read neighbours, where the row's elements are neighbours; an adapter that is a
         # CPU does best with one invocation to a chunk.
         wide = not limits.is_cpu and length >= 128 and (not operand.strides or operand.strides[-1] in (1, -1))
@@ -289,7 +293,8 @@ class Product(Reduce):
 
 
 # fmt: off
-sum = Reduce("sum", numpy=lambda x, axis: x.sum(axis), combine="{x} + {y}", identity=lambda dtype: 0, dtype=accumulating,
+sum = Reduce("sum", numpy=lambda x, axis: x.sum(axis), combine="{x} + {y}",
+    complex="{x} + {y}", identity=lambda dtype: 0, dtype=accumulating,
     vjp=(lambda g, x_shape, dims, keepdim: restore(g, x_shape, dims, keepdim).expand(x_shape),),
     doc="""The sum of the elements over `dim` (int or tuple), or of all. Integers and bools give int64.
 
@@ -297,7 +302,8 @@ sum = Reduce("sum", numpy=lambda x, axis: x.sum(axis), combine="{x} + {y}", iden
     >>> webtorch.sum(webtorch.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
     tensor([3., 7.])
     """)
-prod = Product("prod", numpy=lambda x, axis: x.prod(axis), combine="{x} * {y}", identity=lambda dtype: 1, dtype=accumulating,
+prod = Product("prod", numpy=lambda x, axis: x.prod(axis), combine="{x} * {y}",
+    complex="wt_mul({x}, {y})", identity=lambda dtype: 1, dtype=accumulating,
     vjp=(product_gradient,), domain=(-1.5, 1.5),
     doc="""The product of the elements over one `dim`, or of all. Integers and bools give int64.
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph, precision
+from .. import batching, codegen, dtypes, engine, graph
 from ..errors import DTypeError
 from ..graph import Operand
 from ..shapes import normalize_dim, numel
 from . import Op, Tensor, cast_operand, from_node, tracks
+from .elementwise import not_for_complex
 
 MAX_ROW = 16384  # elements one invocation walks three times within the driver's loop budget; longer rows use 64
 
@@ -32,14 +33,14 @@ class Softmax(Op):
             raise TypeError(
                 f"{self.name}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)"
             )
-        if self.autocast and precision.used and dtype is None:
-            x = precision.cast(self.autocast, self.name, x)
         dim = axis if dim is None else dim
         if dim is None:  # PyTorch's implicit choice
             dim = 0 if x.ndim in (0, 1, 3) else 1
         dim = normalize_dim(dim, x.ndim, self.name, "softmax_error_dim_out_of_range")
         if dtype is not None:
             x = x.to(dtypes.as_dtype(dtype))
+        if x.dtype.is_complex:
+            raise not_for_complex(self.name, (x,))
         if not x.dtype.is_floating_point:
             raise DTypeError(
                 f"{self.name}: not implemented for {x.dtype}; convert with .float(), or pass dtype=webtorch.float32"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph, precision
+from .. import batching, codegen, dtypes, engine, graph
 from ..shapes import normalize_dim, numel
 from . import Op, Tensor, cast_operand, from_node, tracks
 from .reduce import accumulating, accumulator
@@ -21,9 +21,10 @@ class Scan(Op):
     batches = True
     inlines = False
 
-    def __init__(self, name: str, *, combine: str, identity: int, join: Callable, **rest: Any) -> None:
+    def __init__(self, name: str, *, combine: str, complex: str, identity: int, join: Callable, **rest: Any) -> None:
         super().__init__(name, **rest)
         self.combine = combine
+        self.complex = complex  # `combine` for complex numbers
         self.identity = identity
         self.join = join  # combines two tensors
 
@@ -32,8 +33,6 @@ class Scan(Op):
             raise TypeError(
                 f"{self.name}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)"
             )
-        if self.autocast and precision.used and dtype is None and out is None:
-            x = precision.cast(self.autocast, self.name, x)
         dim = normalize_dim(dim, x.ndim, self.name)
         wanted = dtypes.as_dtype(dtype) if dtype is not None else accumulating(x.dtype, self.name)
         if x.dtype is not wanted:
@@ -52,7 +51,7 @@ class Scan(Op):
 
     def along_last(self, x: Tensor) -> Tensor:
         result = self.values(x)
-        if self.vjp is not None and x.dtype.is_floating_point and tracks(x):
+        if self.vjp is not None and x.dtype.is_differentiable and tracks(x):
             from ..autograd.graph import attach
 
             attach(self, result, (x,), {})
@@ -107,7 +106,8 @@ class Scan(Op):
         extent = operand.shape[-1]
         rows = numel(operand.shape[:-1])
         kind = codegen.compute_type(operand.dtype)
-        fold = codegen.fold_functions(limits, self.combine, self.identity, operand.dtype)
+        combine = self.complex if operand.dtype.is_complex else self.combine
+        fold = codegen.fold_functions(limits, combine, self.identity, operand.dtype)
         kernel = codegen.Kernel(
             limits,
             "scan",
@@ -162,7 +162,7 @@ def running_product_gradient(g: Tensor, x: Tensor, out: Tensor) -> Tensor:
 
 
 # fmt: off
-cumsum = Scan("cumsum", numpy=lambda x: np.cumsum(x, -1), combine="{x} + {y}", identity=0, join=lambda a, b: a + b,
+cumsum = Scan("cumsum", numpy=lambda x: np.cumsum(x, -1), combine="{x} + {y}", complex="{x} + {y}", identity=0, join=lambda a, b: a + b,
     vjp=(running_sum_gradient,),
     doc="""The running sum along `dim`. Integers and bools give int64.
 
@@ -170,7 +170,8 @@ cumsum = Scan("cumsum", numpy=lambda x: np.cumsum(x, -1), combine="{x} + {y}", i
     >>> webtorch.cumsum(webtorch.tensor([1, 2, 3]), dim=0)
     tensor([1, 3, 6])
     """)
-cumprod = Scan("cumprod", numpy=lambda x: np.cumprod(x, -1), combine="{x} * {y}", identity=1, join=lambda a, b: a * b,
+cumprod = Scan("cumprod", numpy=lambda x: np.cumprod(x, -1), combine="{x} * {y}",
+    complex="wt_mul({x}, {y})", identity=1, join=lambda a, b: a * b,
     vjp=(running_product_gradient,), domain=(0.5, 1.5),
     doc="""The running product along `dim`. Integers and bools give int64.
 

@@ -49,11 +49,46 @@ def whole(function: Any) -> Any:
     return lambda x: x if x.dtype.kind != "f" else function(x)
 
 
+def size_of(common: DType, call: str) -> tuple[DType, DType]:
+    """Any dtype but bool; complex numbers give their real dtype."""
+    common = no_bool(common, call)[0]
+    return common, common.to_real()
+
+
+def angle_of(common: DType, call: str) -> tuple[DType, DType]:
+    """Integers become the default floating dtype, complex numbers give their real dtype."""
+    common = floating(common, call)[0]
+    return common, common.to_real()
+
+
+def numpy_sgn(x: np.ndarray) -> np.ndarray:
+    if x.dtype.kind != "c":
+        return numpy_sign(x)
+    scaled = np.where(np.isinf(np.abs(x)) & np.isfinite(x), x * x.real.dtype.type(0.5), x)
+    size = np.abs(scaled)
+    return np.where(size == 0, 0, scaled / np.where(size == 0, 1, size)).astype(x.dtype)
+
+
+def numpy_log1p(x: np.ndarray) -> np.ndarray:
+    """Of complex numbers, too, precise for small ones, which numpy's is not."""
+    if x.dtype.kind != "c":
+        return np.log1p(x)
+    real, imag = x.real, x.imag
+    moved = x.copy()
+    moved.real += 1  # 1 + x would lose the sign of a zero
+    result = np.log(moved)
+    result.real = np.where(np.abs(x) < 0.5, np.log1p(real * (2 + real) + imag * imag) / 2, result.real)
+    return result
+
+
 def numpy_sign(x: np.ndarray) -> np.ndarray:
     return ((x > 0).astype(np.int8) - (x < 0).astype(np.int8)).astype(x.dtype)
 
 
 def numpy_sigmoid(x: np.ndarray) -> np.ndarray:
+    if x.dtype.kind == "c":
+        small = np.exp(np.where(x.real < 0, x, -x))
+        return np.where(x.real < 0, small, np.ones_like(x)) / (1 + small)
     small = np.exp(-np.abs(x))  # never overflows
     return np.where(x < 0, small, np.ones_like(x)) / (1 + small)
 
@@ -63,6 +98,8 @@ def numpy_frac(x: np.ndarray) -> np.ndarray:
 
 
 def numpy_angle(x: np.ndarray) -> np.ndarray:
+    if x.dtype.kind == "c":
+        return np.angle(x)
     return np.where(np.isnan(x), x, np.where(x < 0, x.dtype.type(PI), x.dtype.type(0)))
 
 
@@ -72,7 +109,7 @@ def numpy_logit(x: np.ndarray) -> np.ndarray:
 
 def numpy_log10(x: np.ndarray) -> np.ndarray:
     """In float64, because powers of ten should come out whole."""
-    return np.log10(x.astype(np.float64)).astype(x.dtype)
+    return np.log10(x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)).astype(x.dtype)
 
 
 def numpy_sinc(x: np.ndarray) -> np.ndarray:
@@ -90,6 +127,28 @@ def numpy_nan_to_num(x: np.ndarray, nan: float, posinf: float, neginf: float) ->
 def sinc_gradient(g: Tensor, x: Tensor) -> Tensor:
     safe = binary.where(x == 0, 1, x)  # keeps NaN out of the second derivative
     return binary.where(x == 0, 0, g * (cos(PI * safe) - sinc(safe)) / safe)
+
+
+def sgn_gradient(g: Tensor, out: Tensor, x: Tensor) -> Tensor:
+    if not x.dtype.is_complex:
+        return zeros(g)
+    size = abs(x)
+    turned = g - out * (conj(out) * g).real
+    return binary.where(size == 0, 0, turned / binary.where(size == 0, 1, size))
+
+
+def angle_gradient(g: Tensor, x: Tensor) -> Tensor:
+    if not x.dtype.is_complex:
+        return zeros(g)
+    size = abs(x)
+    inverse = binary.where(size == 0, 0, 1 / binary.where(size == 0, 1, size))
+    return (g * inverse) * (sgn(x) * 1j)
+
+
+def acosh_gradient(g: Tensor, x: Tensor) -> Tensor:
+    if x.dtype.is_complex:
+        return g * (rsqrt(x - 1) * rsqrt(x + 1))
+    return g * rsqrt(x * x - 1)
 
 
 def logit_gradient(g: Tensor, x: Tensor) -> Tensor:
@@ -133,15 +192,15 @@ class NanToNum(Elementwise):
 # ---- rows -----------------------------------------------------------------------------------------------------------
 # fmt: off
 
-abs = Elementwise("abs", numpy=np.abs, dtype=no_bool, wgsl={"float": "wt_abs({x})", "int": "wt_abs({x})"},
-    vjp=(lambda g, x: g * sign(x),),
-    doc="""The absolute value. The smallest integer of a signed dtype stays what it is. Raises DTypeError for bool.
+abs = Elementwise("abs", complex="wt_abs({x})", numpy=np.abs, dtype=size_of, wgsl={"float": "wt_abs({x})", "int": "wt_abs({x})"},
+    holomorphic=False, vjp=(lambda g, x: g * sgn(x),),
+    doc="""The absolute value, of complex numbers too. The smallest integer of a signed dtype stays what it is. Raises DTypeError for bool.
 
 >>> webtorch.abs(webtorch.tensor([-1.5, 2.0]))
 tensor([1.5000, 2.0000])
 """)
 
-neg = Elementwise("neg", numpy=np.negative, dtype=numeric, wgsl={"float": "wt_neg({x})", "int": "wt_neg({x})"},
+neg = Elementwise("neg", complex="wt_neg({x})", numpy=np.negative, dtype=numeric, wgsl={"float": "wt_neg({x})", "int": "wt_neg({x})"},
     vjp=(lambda g: -g,), doc="""The negative; unsigned integers wrap around. Raises DTypeError for bool.
 
 >>> webtorch.neg(webtorch.tensor([1, -2]))
@@ -156,8 +215,8 @@ sign = Elementwise("sign", numpy=numpy_sign, wgsl={"float": "wt_sign({x})", "int
 tensor([-1.,  0.,  1.])
 """)
 
-sgn = Elementwise("sgn", numpy=numpy_sign, wgsl={"float": "wt_sign({x})", "int": "wt_sign({x})", "bool": "{x}"},
-    vjp=(lambda g: zeros(g),), doc="""The same as `sign` for the real dtypes.
+sgn = Elementwise("sgn", complex="wt_sgn({x})", numpy=numpy_sgn, wgsl={"float": "wt_sign({x})", "int": "wt_sign({x})", "bool": "{x}"},
+    holomorphic=False, vjp=(sgn_gradient,), doc="""The same as `sign` for the real dtypes; x / abs(x) for complex ones, and 0 for 0.
 
 >>> webtorch.sgn(webtorch.tensor([-2.5, 0.0, 7.0]))
 tensor([-1.,  0.,  1.])
@@ -233,21 +292,22 @@ Other dtypes than floating ones are left as they are.
 tensor([0., 1., 9.])
 """)
 
-reciprocal = Elementwise("reciprocal", numpy=lambda x: 1 / x, dtype=floating, wgsl="wt_reciprocal({x})", domain=(0.3, 3.0),
+reciprocal = Elementwise("reciprocal",
+    complex="wt_reciprocal({x})", numpy=lambda x: 1 / x, dtype=floating, wgsl="wt_reciprocal({x})", domain=(0.3, 3.0),
     vjp=(lambda g, out: -g * out * out,), doc="""1 / x; integers give the default floating dtype.
 
 >>> webtorch.reciprocal(webtorch.tensor([2.0, -4.0]))
 tensor([ 0.5000, -0.2500])
 """)
 
-square = Elementwise("square", numpy=lambda x: x * x, dtype=at_least_int64, wgsl="{x} * {x}", grad_name="Pow",
+square = Elementwise("square", complex="wt_square({x})", numpy=lambda x: x * x, dtype=at_least_int64, wgsl="{x} * {x}", grad_name="Pow",
     vjp=(lambda g, x: g * (2 * x),), doc="""x * x. Keeps the dtype, except that bool gives int64; integers wrap around.
 
 >>> webtorch.square(webtorch.tensor([3.0, -4.0]))
 tensor([ 9., 16.])
 """)
 
-sqrt = Elementwise("sqrt", numpy=wide(np.sqrt), dtype=floating, wgsl="wt_sqrt({x})", domain=(0.3, 3.0),
+sqrt = Elementwise("sqrt", complex="wt_sqrt({x})", numpy=wide(np.sqrt), dtype=floating, wgsl="wt_sqrt({x})", domain=(0.3, 3.0),
     vjp=(lambda g, out: g / (2 * out),),
     doc="""The square root; NaN for negative numbers. Its derivative at 0 is infinite.
 
@@ -255,14 +315,15 @@ sqrt = Elementwise("sqrt", numpy=wide(np.sqrt), dtype=floating, wgsl="wt_sqrt({x
 tensor([2., 3.])
 """)
 
-rsqrt = Elementwise("rsqrt", numpy=wide(lambda x: 1 / np.sqrt(x)), dtype=floating, wgsl="wt_rsqrt({x})", domain=(0.3, 3.0),
+rsqrt = Elementwise("rsqrt",
+    complex="wt_rsqrt({x})", numpy=wide(lambda x: 1 / np.sqrt(x)), dtype=floating, wgsl="wt_rsqrt({x})", domain=(0.3, 3.0),
     vjp=(lambda g, out: -0.5 * g * (out * out * out),), doc="""1 / sqrt(x): infinite at 0, NaN for negative numbers.
 
 >>> webtorch.rsqrt(webtorch.tensor([4.0, 16.0]))
 tensor([0.5000, 0.2500])
 """)
 
-exp = Elementwise("exp", numpy=wide(np.exp), dtype=floating, wgsl="wt_exp({x})",
+exp = Elementwise("exp", complex="wt_exp({x})", numpy=wide(np.exp), dtype=floating, wgsl="wt_exp({x})",
     vjp=(lambda g, out: g * out,), doc="""e to the power x.
 
 >>> webtorch.exp(webtorch.tensor([0.0, 1.0]))
@@ -276,119 +337,120 @@ exp2 = Elementwise("exp2", numpy=wide(np.exp2), dtype=floating, wgsl="wt_exp2({x
 tensor([1., 8.])
 """)
 
-expm1 = Elementwise("expm1", numpy=wide(np.expm1), dtype=floating, wgsl="wt_expm1({x})",
+expm1 = Elementwise("expm1", complex="wt_expm1({x})", numpy=wide(np.expm1), dtype=floating, wgsl="wt_expm1({x})",
     vjp=(lambda g, out: g * (out + 1),), doc="""exp(x) - 1, precise for small x too.
 
 >>> webtorch.expm1(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 1.7183])
 """)
 
-log = Elementwise("log", numpy=wide(np.log), dtype=floating, wgsl="wt_log({x})", domain=(0.3, 3.0),
+log = Elementwise("log", complex="wt_log({x})", numpy=wide(np.log), dtype=floating, wgsl="wt_log({x})", domain=(0.3, 3.0),
     vjp=(lambda g, x: g / x,), doc="""The natural logarithm: -inf at 0, NaN for negative numbers.
 
 >>> webtorch.log(webtorch.tensor([1.0, 10.0]))
 tensor([0.0000, 2.3026])
 """)
 
-log10 = Elementwise("log10", numpy=numpy_log10, dtype=floating, wgsl="wt_log10({x})", domain=(0.3, 3.0),
+log10 = Elementwise("log10", complex="wt_log10({x})", numpy=numpy_log10, dtype=floating, wgsl="wt_log10({x})", domain=(0.3, 3.0),
     vjp=(lambda g, x: g / (x * LN10),), doc="""The logarithm to base 10.
 
 >>> webtorch.log10(webtorch.tensor([1.0, 1000.0]))
 tensor([0., 3.])
 """)
 
-log1p = Elementwise("log1p", numpy=wide(np.log1p), dtype=floating, wgsl="wt_log1p({x})", domain=(-0.6, 3.0), grad_name="Log1P",
+log1p = Elementwise("log1p",
+    complex="wt_log1p({x})", numpy=wide(numpy_log1p), dtype=floating, wgsl="wt_log1p({x})", domain=(-0.6, 3.0), grad_name="Log1P",
     vjp=(lambda g, x: g / (x + 1),), doc="""log(1 + x), precise for small x too.
 
 >>> webtorch.log1p(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 0.6931])
 """)
 
-log2 = Elementwise("log2", numpy=wide(np.log2), dtype=floating, wgsl="wt_log2({x})", domain=(0.3, 3.0),
+log2 = Elementwise("log2", complex="wt_log2({x})", numpy=wide(np.log2), dtype=floating, wgsl="wt_log2({x})", domain=(0.3, 3.0),
     vjp=(lambda g, x: g / (x * LN2),), doc="""The logarithm to base 2.
 
 >>> webtorch.log2(webtorch.tensor([1.0, 8.0]))
 tensor([0., 3.])
 """)
 
-sin = Elementwise("sin", numpy=wide(np.sin), dtype=floating, wgsl="wt_sin({x})",
+sin = Elementwise("sin", complex="wt_sin({x})", numpy=wide(np.sin), dtype=floating, wgsl="wt_sin({x})",
     vjp=(lambda g, x: g * cos(x),), doc="""The sine of an angle in radians; NaN for the infinities.
 
 >>> webtorch.sin(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 0.8415])
 """)
 
-cos = Elementwise("cos", numpy=wide(np.cos), dtype=floating, wgsl="wt_cos({x})",
+cos = Elementwise("cos", complex="wt_cos({x})", numpy=wide(np.cos), dtype=floating, wgsl="wt_cos({x})",
     vjp=(lambda g, x: -g * sin(x),), doc="""The cosine of an angle in radians; NaN for the infinities.
 
 >>> webtorch.cos(webtorch.tensor([0.0, 1.0]))
 tensor([1.0000, 0.5403])
 """)
 
-tan = Elementwise("tan", numpy=wide(np.tan), dtype=floating, wgsl="wt_tan({x})", domain=(-1.2, 1.2),
+tan = Elementwise("tan", complex="wt_tan({x})", numpy=wide(np.tan), dtype=floating, wgsl="wt_tan({x})", domain=(-1.2, 1.2),
     vjp=(lambda g, out: g * (1 + out * out),), doc="""The tangent of an angle in radians; NaN for the infinities.
 
 >>> webtorch.tan(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 1.5574])
 """)
 
-asin = Elementwise("asin", numpy=wide(np.arcsin), dtype=floating, wgsl="wt_asin({x})", domain=(-0.9, 0.9),
+asin = Elementwise("asin", complex="wt_asin({x})", numpy=wide(np.arcsin), dtype=floating, wgsl="wt_asin({x})", domain=(-0.9, 0.9),
     vjp=(lambda g, x: g * rsqrt(1 - x * x),), doc="""The angle in [-pi/2, pi/2] whose sine is x; NaN outside [-1, 1].
 
 >>> webtorch.asin(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 1.5708])
 """)
 
-acos = Elementwise("acos", numpy=wide(np.arccos), dtype=floating, wgsl="wt_acos({x})", domain=(-0.9, 0.9),
+acos = Elementwise("acos", complex="wt_acos({x})", numpy=wide(np.arccos), dtype=floating, wgsl="wt_acos({x})", domain=(-0.9, 0.9),
     vjp=(lambda g, x: -g * rsqrt(1 - x * x),), doc="""The angle in [0, pi] whose cosine is x; NaN outside [-1, 1].
 
 >>> webtorch.acos(webtorch.tensor([0.0, 1.0]))
 tensor([1.5708, 0.0000])
 """)
 
-atan = Elementwise("atan", numpy=wide(np.arctan), dtype=floating, wgsl="wt_atan({x})",
+atan = Elementwise("atan", complex="wt_atan({x})", numpy=wide(np.arctan), dtype=floating, wgsl="wt_atan({x})",
     vjp=(lambda g, x: g / (x * x + 1),), doc="""The angle in [-pi/2, pi/2] whose tangent is x.
 
 >>> webtorch.atan(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 0.7854])
 """)
 
-sinh = Elementwise("sinh", numpy=wide(np.sinh), dtype=floating, wgsl="wt_sinh({x})",
+sinh = Elementwise("sinh", complex="wt_sinh({x})", numpy=wide(np.sinh), dtype=floating, wgsl="wt_sinh({x})",
     vjp=(lambda g, x: g * cosh(x),), doc="""The hyperbolic sine.
 
 >>> webtorch.sinh(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 1.1752])
 """)
 
-cosh = Elementwise("cosh", numpy=wide(np.cosh), dtype=floating, wgsl="wt_cosh({x})",
+cosh = Elementwise("cosh", complex="wt_cosh({x})", numpy=wide(np.cosh), dtype=floating, wgsl="wt_cosh({x})",
     vjp=(lambda g, x: g * sinh(x),), doc="""The hyperbolic cosine.
 
 >>> webtorch.cosh(webtorch.tensor([0.0, 1.0]))
 tensor([1.0000, 1.5431])
 """)
 
-tanh = Elementwise("tanh", numpy=wide(np.tanh), dtype=floating, wgsl="wt_tanh({x})",
+tanh = Elementwise("tanh", complex="wt_tanh({x})", numpy=wide(np.tanh), dtype=floating, wgsl="wt_tanh({x})",
     vjp=(lambda g, out: g * (1 - out * out),), doc="""The hyperbolic tangent.
 
 >>> webtorch.tanh(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 0.7616])
 """)
 
-asinh = Elementwise("asinh", numpy=wide(np.arcsinh), dtype=floating, wgsl="wt_asinh({x})",
+asinh = Elementwise("asinh", complex="wt_asinh({x})", numpy=wide(np.arcsinh), dtype=floating, wgsl="wt_asinh({x})",
     vjp=(lambda g, x: g * rsqrt(x * x + 1),), doc="""The number whose hyperbolic sine is x.
 
 >>> webtorch.asinh(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 0.8814])
 """)
 
-acosh = Elementwise("acosh", numpy=wide(np.arccosh), dtype=floating, wgsl="wt_acosh({x})", domain=(1.2, 4.0),
-    vjp=(lambda g, x: g * rsqrt(x * x - 1),), doc="""The number >= 0 whose hyperbolic cosine is x; NaN below 1.
+acosh = Elementwise("acosh", complex="wt_acosh({x})", numpy=wide(np.arccosh), dtype=floating, wgsl="wt_acosh({x})", domain=(1.2, 4.0),
+    vjp=(acosh_gradient,), doc="""The number >= 0 whose hyperbolic cosine is x; NaN below 1.
 
 >>> webtorch.acosh(webtorch.tensor([1.0, 2.0]))
 tensor([0.0000, 1.3170])
 """)
 
-atanh = Elementwise("atanh", numpy=wide(np.arctanh), dtype=floating, wgsl="wt_atanh({x})", domain=(-0.9, 0.9),
+atanh = Elementwise("atanh", complex="wt_atanh({x})", numpy=wide(np.arctanh), dtype=floating, wgsl="wt_atanh({x})", domain=(-0.9, 0.9),
     vjp=(lambda g, x: g / (1 - x * x),),
     doc="""The number whose hyperbolic tangent is x: infinite at 1 and -1, NaN outside.
 
@@ -417,16 +479,16 @@ rad2deg = Elementwise("rad2deg", numpy=wide(lambda x: x * x.dtype.type(180 / PI)
 tensor([ 0.0000, 57.2958])
 """)
 
-angle = Elementwise("angle", numpy=numpy_angle, dtype=floating, inplace=False,
+angle = Elementwise("angle", complex="wt_angle({x})", numpy=numpy_angle, dtype=angle_of, inplace=False, holomorphic=False,
     wgsl="select(select({t}(0), {t}(3.141592653589793), wt_lt({x}, {t}(0))), {x}, wt_isnan({x}))",
-    vjp=(lambda g: zeros(g),),
+    vjp=(angle_gradient,),
     doc="""The angle of the number in the complex plane: 0, or pi where it is negative; NaN stays.
 
 >>> webtorch.angle(webtorch.tensor([-2.0, 3.0]))
 tensor([3.1416, 0.0000])
 """)
 
-sigmoid = Elementwise("sigmoid", numpy=wide(numpy_sigmoid), dtype=floating, wgsl="wt_sigmoid({x})",
+sigmoid = Elementwise("sigmoid", complex="wt_sigmoid({x})", numpy=wide(numpy_sigmoid), dtype=floating, wgsl="wt_sigmoid({x})",
     vjp=(lambda g, out: g * (out * (1 - out)),), doc="""The logistic function 1 / (1 + exp(-x)).
 
 >>> webtorch.sigmoid(webtorch.tensor([0.0, 2.0]))
@@ -499,14 +561,14 @@ tensor([1.0000, 1.2661])
 _i1 = Elementwise("_i1", numpy=special_numpy.i1, dtype=floating, wgsl="wt_i1({x})", public=False, method=False, inplace=False,
     vjp=(i1_gradient,), doc="The modified Bessel function of the first kind, of order 1: the derivative of i0.")
 
-isnan = Elementwise("isnan", numpy=lambda x: x != x, dtype=comparison, inplace=False, inputs=1,
+isnan = Elementwise("isnan", complex="wt_isnan({x})", numpy=lambda x: x != x, dtype=comparison, inplace=False, inputs=1,
     wgsl={"float": "wt_isnan({x})", "int": "false", "bool": "false"}, doc="""True where the element is NaN.
 
 >>> webtorch.isnan(webtorch.tensor([1.0, float("nan")]))
 tensor([False,  True])
 """)
 
-isinf = Elementwise("isinf", numpy=lambda x: np.abs(x) == np.inf, dtype=comparison, inplace=False, inputs=1,
+isinf = Elementwise("isinf", complex="wt_isinf({x})", numpy=np.isinf, dtype=comparison, inplace=False, inputs=1,
     wgsl={"float": "wt_isinf({x})", "int": "false", "bool": "false"},
     doc="""True where the element is infinite, of either sign.
 
@@ -514,7 +576,7 @@ isinf = Elementwise("isinf", numpy=lambda x: np.abs(x) == np.inf, dtype=comparis
 tensor([False,  True])
 """)
 
-isfinite = Elementwise("isfinite", numpy=np.isfinite, dtype=comparison, inplace=False, inputs=1,
+isfinite = Elementwise("isfinite", complex="wt_isfinite({x})", numpy=np.isfinite, dtype=comparison, inplace=False, inputs=1,
     wgsl={"float": "wt_isfinite({x})", "int": "true", "bool": "true"},
     doc="""True where the element is neither infinite nor NaN.
 
@@ -538,8 +600,9 @@ isneginf = Elementwise("isneginf", numpy=lambda x: x == -np.inf, dtype=compariso
 tensor([ True, False])
 """)
 
-isreal = Elementwise("isreal", numpy=lambda x: np.ones(x.shape, np.bool_), dtype=comparison, inplace=False, inputs=1, wgsl="true",
-    doc="""True everywhere: there are no complex dtypes.
+isreal = Elementwise("isreal",
+    complex="wt_eq_f32({x}.y, 0.0f)", numpy=lambda x: x.imag == 0, dtype=comparison, inplace=False, inputs=1, wgsl="true",
+    doc="""True where the imaginary part is zero: everywhere in a real tensor.
 
 >>> webtorch.isreal(webtorch.tensor([1.0, 2.0]))
 tensor([True, True])
@@ -607,58 +670,10 @@ def positive(input: Tensor) -> Tensor:
     return input
 
 
-def real(input: Tensor) -> Tensor:
-    """The real part of a tensor without imaginary part: the tensor itself.
-
-    >>> webtorch.real(webtorch.tensor([1.0, -2.0]))
-    tensor([ 1., -2.])
-    """
-    return input
-
-
-def imag(input: Tensor) -> Tensor:
-    """Raises DTypeError: no tensor here is complex, so none has an imaginary part to view.
-
-    >>> webtorch.imag(webtorch.tensor([1.0]))
-    Traceback (most recent call last):
-    webtorch.errors.DTypeError: imag(float32[1]@cpu): imag is not implemented for tensors with non-complex dtypes; use zeros_like
-    """
-    raise DTypeError(
-        f"imag({describe(input)}): imag is not implemented for tensors with non-complex dtypes; use zeros_like"
-    )
-
-
-def conj(input: Tensor) -> Tensor:
-    """The complex conjugate of a real tensor: the tensor itself.
-
-    >>> webtorch.conj(webtorch.tensor([1.0, -2.0]))
-    tensor([ 1., -2.])
-    """
-    return input
-
-
-def conj_physical(input: Tensor) -> Tensor:
-    """The complex conjugate of a real tensor: the tensor itself.
-
-    >>> webtorch.conj_physical(webtorch.tensor([1.0, -2.0]))
-    tensor([ 1., -2.])
-    """
-    return input
-
-
-for _function in (frexp, positive, conj, conj_physical):
+for _function in (frexp, positive):
     setattr(Tensor, _function.__name__, _function)
-Tensor.real = property(real, doc=real.__doc__)
-Tensor.imag = property(imag, doc=imag.__doc__)
 
-FUNCTIONS = {
-    "frexp": frexp,
-    "positive": positive,
-    "real": real,
-    "imag": imag,
-    "conj": conj,
-    "conj_physical": conj_physical,
-}
+FUNCTIONS = {"frexp": frexp, "positive": positive}
 
 # PyTorch's other names.
 ALIASES = {
@@ -668,3 +683,4 @@ ALIASES = {
 
 # Last, because the rules of each module use rows of the other.
 from . import binary  # noqa: E402
+from .parts import conj  # noqa: E402

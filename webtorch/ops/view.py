@@ -45,9 +45,9 @@ class View(Op):
 
     def view(self, x: Tensor, attributes: dict) -> Tensor:
         shape, strides, offset = self.geometry(x._shape, x._strides, x._offset, **attributes)
-        result = view_of(x._storage, shape, strides, offset)
+        result = view_of(self.storage(x), shape, strides, offset)
         if x._batch:
-            result._batch = x._batch
+            result._batch = self.hidden(x)
         if x._uncounted:
             result._uncounted = True
         state = grad_mode.current()
@@ -59,6 +59,14 @@ class View(Op):
 
             attach(self, result, (x,), attributes)
         return result
+
+    def storage(self, x: Tensor) -> Any:
+        """The memory that the view is of."""
+        return x._storage
+
+    def hidden(self, x: Tensor) -> tuple:
+        """The hidden dimensions of the view."""
+        return x._batch
 
     def evaluate(self, node: Any, arrays: list) -> np.ndarray:
         raise AssertionError(f"{self.name} is a view; it is never computed")
@@ -226,6 +234,11 @@ def bind_diagonal(shape, offset=0, dim1=0, dim2=1):
     return {"diagonal": int(offset), "dim1": a, "dim2": b}
 
 
+def geometry_in_parts(shape, strides, offset):
+    """Of a complex view: where the real and imaginary parts lie, a last dimension of two, counted in parts."""
+    return (*shape, 2), (*(2 * stride for stride in strides), 1), 2 * offset
+
+
 def unfolded(shape, strides, offset, dimension, size, step):
     if not shape:
         return (size,), (1,), offset
@@ -350,8 +363,14 @@ def strided_write(flat, g, geometry):
     return flat
 
 
-def view_of_base_gradient(g, geometry, view):
-    """The gradient of a view, laid out as its base."""
+def view_of_base_gradient(g, geometry, view, x_dtype=None):
+    """The gradient of a view, laid out as its base; one may be complex, and the other a view of parts."""
+    if x_dtype is not None and g.dtype.is_complex != x_dtype.is_complex:
+        from .parts import view_as_complex, view_as_real
+
+        if g.dtype.is_complex:
+            return view_of_base_gradient(view_as_real(g), geometry, geometry_in_parts(*view))
+        return view_as_complex(view_of_base_gradient(g, geometry_in_parts(*geometry), view))
     span = max(extent(*geometry)[1], extent(*view)[1]) + 1
     return as_strided.view(on_storage(g, view, span), {"view": geometry, "geometry": None}).clone()
 

@@ -13,9 +13,9 @@ from ...errors import DTypeError, ShapeError
 from ...indexing import checked
 from ...ops import TABLE, common_device
 from ...ops.binary import where
+from ...ops.elementwise import not_for_complex
 from ...ops.gather import take
 from ...ops.pick import pick
-from ...precision import autocasts
 from ...shapes import numel
 from ...tensor import Tensor
 from .basics import log_softmax
@@ -48,7 +48,9 @@ def check_reduction(reduction: str) -> None:
 
 
 def same_sizes(call: str, input: Tensor, target: Tensor) -> None:
-    """Regression losses broadcast, with PyTorch's warning."""
+    """Regression losses broadcast, with PyTorch's warning; those of squares are for real numbers."""
+    if call != "l1_loss" and (input.dtype.is_complex or target.dtype.is_complex):
+        raise not_for_complex(call, (input, target))
     if input._shape != target._shape:
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) in {call}. This will likely lead "
@@ -57,7 +59,6 @@ def same_sizes(call: str, input: Tensor, target: Tensor) -> None:
         )
 
 
-@autocasts
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -127,7 +128,6 @@ def weighted(losses: Tensor, weights: Tensor, reduction: str) -> Tensor:
     return losses.sum() if reduction == "sum" else losses.sum() / weights.sum()
 
 
-@autocasts
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -177,7 +177,6 @@ def cross_entropy(
     return weighted(losses * (1 - label_smoothing) + others * (label_smoothing / classes), weights, reduction)
 
 
-@autocasts
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -201,7 +200,6 @@ def mse_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
-@autocasts
 def l1_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
@@ -215,7 +213,6 @@ def l1_loss(
     return reduced((input - target).abs(), legacy_reduction(size_average, reduce, reduction))
 
 
-@autocasts
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -235,7 +232,6 @@ def smooth_l1_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
-@autocasts
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
@@ -252,7 +248,6 @@ def huber_loss(
     return reduced(loss, reduction)
 
 
-@autocasts
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -273,7 +268,6 @@ def binary_cross_entropy(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
-@autocasts
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -296,7 +290,6 @@ def binary_cross_entropy_with_logits(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
-@autocasts
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -319,7 +312,6 @@ def kl_div(
     return reduced(loss, reduction)
 
 
-@autocasts
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -338,7 +330,6 @@ def poisson_nll_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
-@autocasts
 def gaussian_nll_loss(
     input: Tensor, target: Tensor, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:
@@ -352,7 +343,6 @@ def gaussian_nll_loss(
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
 
 
-@autocasts
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -366,7 +356,6 @@ def hinge_embedding_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
-@autocasts
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -381,7 +370,6 @@ def margin_ranking_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
-@autocasts
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
@@ -389,7 +377,6 @@ def soft_margin_loss(
     return reduced(-webtorch.logsigmoid(target * input), legacy_reduction(size_average, reduce, reduction))
 
 
-@autocasts
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,
@@ -408,7 +395,6 @@ def cosine_embedding_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
-@autocasts
 def triplet_margin_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2, eps: float = 1e-6, swap: bool = False,
     size_average: Any = None, reduce: Any = None, reduction: str = "mean",

@@ -11,13 +11,11 @@ from ...errors import ShapeError
 from ...ops.conv import as_sizes, convolve, convolve_transposed, windows
 from ...ops.pad import pad as pad_constant
 from ...ops.pool import first_maximum, window_maximum, window_sum
-from ...precision import autocasts
 from ...shapes import numel
 from ...tensor import Tensor
 from .basics import relu
 
 
-@autocasts
 def conv1d(
     input: Tensor,
     weight: Tensor,
@@ -36,7 +34,6 @@ def conv1d(
     return convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
-@autocasts
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -55,7 +52,6 @@ def conv2d(
     return convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
-@autocasts
 def conv3d(
     input: Tensor,
     weight: Tensor,
@@ -69,7 +65,6 @@ def conv3d(
     return convolve("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
-@autocasts
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -86,7 +81,6 @@ def conv_transpose1d(
     )
 
 
-@autocasts
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -108,7 +102,6 @@ def conv_transpose2d(
     )
 
 
-@autocasts
 def conv_transpose3d(
     input: Tensor,
     weight: Tensor,
@@ -366,7 +359,6 @@ def averaged(
     return total / creation.tensor(covered, dtype=input.dtype, device=input.device)
 
 
-@autocasts
 def avg_pool1d(
     input: Tensor,
     kernel_size: Any,
@@ -379,7 +371,6 @@ def avg_pool1d(
     return averaged("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
-@autocasts
 def avg_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -401,7 +392,6 @@ def avg_pool2d(
     )
 
 
-@autocasts
 def avg_pool3d(
     input: Tensor,
     kernel_size: Any,
@@ -452,13 +442,11 @@ def adaptive_averaged(call: str, dims: int, input: Tensor, output_size: Any) -> 
     return input.contiguous()
 
 
-@autocasts
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows that share out (n, c, l) among `output_size` results."""
     return adaptive_averaged("adaptive_avg_pool1d", 1, input, output_size)
 
 
-@autocasts
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows that share out (n, c, h, w) among `output_size` results per dimension; None keeps a size.
 
@@ -469,7 +457,6 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     return adaptive_averaged("adaptive_avg_pool2d", 2, input, output_size)
 
 
-@autocasts
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows that share out (n, c, d, h, w) among `output_size` results per dimension."""
     return adaptive_averaged("adaptive_avg_pool3d", 3, input, output_size)
