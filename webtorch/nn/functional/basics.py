@@ -40,7 +40,16 @@ relu, relu6, hardtanh, leaky_relu, elu, selu, celu, silu, mish, hardsigmoid, har
 )
 gelu, prelu, logsigmoid = TABLE["gelu"], webtorch.prelu, webtorch.logsigmoid
 hardshrink, softshrink, tanhshrink = webtorch.hardshrink, webtorch.softshrink, webtorch.tanhshrink
-softsign, threshold = webtorch.softsign, webtorch.threshold
+softsign = webtorch.softsign
+
+
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """x where it is above `threshold`, else `value`."""
+    return (webtorch.threshold_ if inplace else webtorch.threshold)(input, threshold, value)
+
+
+celu_, elu_, hardtanh_, leaky_relu_ = webtorch.celu_, webtorch.elu_, webtorch.hardtanh_, webtorch.leaky_relu_
+relu_, rrelu_, selu_, threshold_ = webtorch.relu_, webtorch.rrelu_, webtorch.selu_, webtorch.threshold_
 softmax, log_softmax = TABLE["softmax"], TABLE["log_softmax"]
 
 
@@ -129,3 +138,21 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
     keep = webtorch.rand(input._shape, device=input.device) >= p
     result = where(keep, input, low) * scale - p * low * scale
     return input.copy_(result) if inplace else result
+
+
+def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """`alpha_dropout` of whole channels of (n, c, ...)."""
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    if not training or p == 0.0:
+        return input
+    low = -1.7580993408473766
+    scale = (1 - p + p * (1 - p) * low * low) ** -0.5 if p < 1 else 0.0
+    keep = webtorch.rand(*input._shape[:2], *(1,) * (input.ndim - 2), device=input.device) >= p
+    result = where(keep, input, low) * scale - p * low * scale
+    return input.copy_(result) if inplace else result
+
+
+def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
+    """Whole channels of (n, c, ...) zeroed with probability `p`."""
+    return dropped(input, p, train, False, input.ndim - 2)

@@ -13,7 +13,6 @@ from ...ops.pad import pad as pad_constant
 from ...ops.pool import first_maximum, window_maximum, window_sum
 from ...shapes import numel
 from ...tensor import Tensor
-from .basics import relu
 
 
 def conv1d(
@@ -63,6 +62,12 @@ def conv3d(
 ) -> Tensor:
     """Cross-correlation of (n, c, d, h, w) with weights (out, c / groups, kd, kh, kw)."""
     return convolve("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """`conv1d` of (time, batch, channels) with weights (k, in, out)."""
+    result = conv1d(input.permute((1, 2, 0)), weight.permute((2, 1, 0)), bias, padding=pad)
+    return result.permute((2, 0, 1))
 
 
 def conv_transpose1d(
@@ -498,10 +503,3 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = 
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """Maxima over windows that share out (n, c, h, w) among `output_size` results per dimension."""
     return adaptive_maximum("adaptive_max_pool2d", 2, input, output_size, return_indices)
-
-
-def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
-    """The p-norm of each window of (n, c, h, w)."""
-    size = as_sizes(kernel_size, 2, "kernel_size", "lp_pool2d")
-    total = avg_pool2d(input.pow(norm_type), size, stride, 0, ceil_mode, divisor_override=1)
-    return (total.sign() * relu(total.abs())).pow(1.0 / norm_type)
