@@ -91,6 +91,7 @@ from .ops import unary as _unary
 from .ops.inplace import INPLACE as _INPLACE
 from .printing import get_printoptions, printoptions, set_printoptions
 from .random import *  # noqa: F403
+from .registry import NAMES as _REGISTRY
 from .reductions import *  # noqa: F403
 from .shape_evaluation import eval_shape
 from .shapes import broadcast_shapes
@@ -124,6 +125,8 @@ var_ = functional.var
 moveaxis = functional.movedim
 swapaxes = swapdims = _TABLE["transpose"]
 strided = "webtorch.strided"
+
+globals().update(_REGISTRY)
 
 _name_arguments(globals(), [_name for _name in globals() if not _name.startswith("_")])
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import batching, dtypes, elsewhere, engine, grad_mode, graph
+from . import batching, components, dtypes, elsewhere, engine, grad_mode, graph
 from .devices import device as Device
 from .devices import get_default_device
 from .dtypes import dtype as DType
@@ -196,6 +196,8 @@ def tensor(
     tensor([[1, 2],
             [3, 4]])
     """
+    if components.CUSTOM and (kind := components.custom(dtype)) is not None:
+        return components.make(data, kind, device, requires_grad)
     wanted = dtypes.as_dtype(dtype) if dtype is not None else None
     if isinstance(data, Tensor):
         with grad_mode.no_grad():
@@ -324,6 +326,8 @@ def factory(name: str, value: Any, what: str):
         memory_format: Any = None,
     ) -> Tensor:
         shape = sizes_of(sizes, size, name)
+        if components.CUSTOM and value == 0 and (kind := components.custom(dtype)) is not None:
+            return components.full_of_zeros(shape, kind, device, requires_grad)
         chosen = dtypes.as_dtype(dtype) if dtype is not None else dtypes.get_default_dtype()
         result = constant(shape, value, chosen, resolve(device))
         if out is not None:
@@ -343,6 +347,8 @@ def factory(name: str, value: Any, what: str):
     ) -> Tensor:
         if not isinstance(input, Tensor):
             raise TypeError(f"{name}_like: expected a Tensor, got {type(input).__name__}")
+        if components.CUSTOM and value == 0 and type(input) is components.ComponentTensor and dtype is None:
+            return components.full_of_zeros(input._shape, input.dtype, device or input.device, requires_grad)
         chosen = dtypes.as_dtype(dtype) if dtype is not None else input.dtype
         made = constant(input._shape, value, chosen, input.device if device is None else Device(device))
         return finish(batching.made_like(made, input), requires_grad)

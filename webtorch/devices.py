@@ -253,7 +253,8 @@ def list_devices() -> list[device]:
     >>> list_devices()[0]
     device(type='cpu')
     """
-    return [device("cpu"), *([device("webgpu")] if is_webgpu_available() else [])]
+    own = sorted(DEVICE_TYPES - {"cpu", "meta", "webgpu"})
+    return [device("cpu"), *([device("webgpu")] if is_webgpu_available() else []), *(device(name) for name in own)]
 
 
 def initialize_device(name: str | device = "webgpu") -> device:
@@ -269,6 +270,10 @@ def initialize_device(name: str | device = "webgpu") -> device:
         from webtorch.backends.wgpu import get_device
 
         get_device()
+    elif wanted.type not in ("cpu", "meta"):
+        from webtorch.registry.devices import initialize
+
+        initialize(wanted.type)
     return wanted
 
 

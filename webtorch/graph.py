@@ -141,6 +141,8 @@ class Storage:
 
 def record(op, args: tuple, attributes: dict, shape: tuple[int, ...], dtype, device) -> Node:
     """Make the node for `op(*args)`: computed at once on an eager device, left pending on a lazy one."""
+    if op.kernels is not None:
+        op = op.kernels.choose(args, attributes, shape, dtype, device)
     node = Node(op, args, attributes, shape, dtype, device)
     engine.recorded(node)
     return node

@@ -408,6 +408,8 @@ def attach(op: Any, output: Tensor, inputs: tuple, attributes: dict) -> None:
     have some. The caller has checked that one of the two is the case (`ops.tracks`)."""
     state = grad_mode.current()
     node = None
+    if getattr(op, "gradients", None) is not None:
+        op = op.gradients.for_call(inputs, attributes, output)
     if state.grad and not state.inference:
         node = OpNode(op, inputs, attributes, output)
         if any(target is not None for target in node.edges):

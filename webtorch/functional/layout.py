@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Sequence
 from typing import Any
 
-from .. import batching, creation, dtypes, graph
+from .. import batching, components, creation, dtypes, graph
 from ..devices import device as Device
 from ..errors import ShapeError, coded_error
 from ..ops import TABLE, common_device, from_node, result_dtype, tracks
@@ -341,6 +341,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None, a
             raise TypeError(
                 f"cat(): expected Tensor as element {position} in argument 0, but got {type(tensor).__name__}"
             )
+    if components.CUSTOM and components.among(tensors):
+        return components.concatenated(cat, tensors, dim)
     tensors = [tensor for tensor in tensors if tensor._shape != (0,)] or tensors[:1]
     common_device(tensors, "cat")
     first = tensors[0]

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .. import batching, dtypes, elsewhere, graph, tangents
+from .. import batching, components, dtypes, elsewhere, graph, tangents
 from ..dtypes import dtype as DType
 from ..errors import DeviceError, DTypeError
 from ..grad_mode import current
@@ -36,6 +36,9 @@ class Op:
     `domain` says where tests may sample the inputs; `doc` is the public documentation.
     """
 
+    takes_components = False  # looks itself for tensors of registered dtypes
+    kernels: Any = None  # those that users registered for it, see webtorch.registry
+    gradients: Any = None  # the derivatives that users registered
     batches = False  # knows what to do with hidden dimensions (vmap); kinds that do not are run example by example
     moves_levels = False  # its gradient rules take care of hidden dimensions themselves
     inlines = False  # may be expanded where it is read, instead of being stored
@@ -82,6 +85,8 @@ class Op:
         super().__init_subclass__(**rest)
         if not cls.batches and "__call__" in cls.__dict__:
             cls.__call__ = example_by_example(cls.__call__)  # type: ignore[method-assign]
+        elif "__call__" in cls.__dict__ and not cls.takes_components:
+            cls.__call__ = component_by_component(cls.__call__)  # type: ignore[method-assign]
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else types.MethodType(cast(Callable, self), instance)
@@ -130,6 +135,8 @@ def example_by_example(call: Callable) -> Callable:
 
     @functools.wraps(call)
     def checked(self: Any, *args: Any, **given: Any) -> Any:
+        if components.CUSTOM and components.among(args):
+            return components.call(self, args, given)
         for value in args:
             if isinstance(value, (list, tuple)) or (isinstance(value, Tensor) and value._batch):
                 break
@@ -138,6 +145,18 @@ def example_by_example(call: Callable) -> Callable:
                 return call(self, *args, **given)
         if batching.batched(args) or batching.batched(given.values()):
             return batching.by_examples(functools.partial(checked, self), args, given)
+        return call(self, *args, **given)
+
+    return checked
+
+
+def component_by_component(call: Callable) -> Callable:
+    """The call of a kind, which tensors of dtypes that users registered are kept from."""
+
+    @functools.wraps(call)
+    def checked(self: Any, *args: Any, **given: Any) -> Any:
+        if components.CUSTOM and components.among(args):
+            return components.call(self, args, given)
         return call(self, *args, **given)
 
     return checked

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph, tangents
+from .. import batching, codegen, components, dtypes, engine, graph, tangents
 from ..dtypes import dtype as DType
 from ..errors import DTypeError
 from ..graph import Operand, Scalar
@@ -123,6 +123,7 @@ class Elementwise(Op):
     inlines = True
     keeps_index = True
     batches = True
+    takes_components = True
 
     def __init__(
         self,
@@ -161,6 +162,8 @@ class Elementwise(Op):
     # ---- the call ---------------------------------------------------------------------------------------------------
 
     def __call__(self, *inputs: Any, out: Tensor | None = None, **given: Any) -> Tensor:
+        if components.CUSTOM and components.among(inputs):
+            return components.call(self, inputs, given)
         if out is None and not given and len(inputs) == self.inputs:
             again = self.call_again(inputs)
             if again is not None:
@@ -277,7 +280,7 @@ class Elementwise(Op):
             shape = inputs[0]._shape
         else:
             shape = broadcast_shapes(*(value._shape for value in inputs if isinstance(value, Tensor)), call=call)
-        if device.type == "webgpu":
+        if device.type == "webgpu" and self.kernels is None:
             check_supported(self, compute, call)
         args: list[Any] = []
         levels: batching.Levels = ()
