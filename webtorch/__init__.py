@@ -62,6 +62,8 @@ from .grouping import *  # noqa: F403
 from .scattering import *  # noqa: F403
 from .sampling import *  # noqa: F403
 from .torchjs_names import *  # noqa: F403
+from .linalg.flat import *  # noqa: F403
+from . import linalg
 from .determinism import *  # noqa: F403
 from .einops import *  # noqa: F403
 from .einsum import *  # noqa: F403

@@ -177,4 +177,4 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     key0, key1, number = (generator or default_generator).draw()
     stream = np.random.Generator(np.random.Philox(key=key0 | key1 << 32, counter=[0, 0, number, 0]))
     sampled = stream.poisson(rates.astype(np.float64))
-    return creation.leaf(np.ascontiguousarray(sampled.astype(input.dtype.numpy)), input.device)
+    return creation.leaf(np.asarray(sampled, dtype=input.dtype.numpy, order="C"), input.device)
