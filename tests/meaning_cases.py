@@ -4,6 +4,7 @@ Each is an expression over `t` (torch or webtorch), `F` (torch.nn.functional or 
 Shared by test_meaning.py and record_meaning.py, which writes down what PyTorch makes of them.
 """
 
+import re
 import types
 from typing import Any
 
@@ -264,7 +265,8 @@ def evaluate(case: str, module: Any, functional: Any, make: Any) -> tuple[Except
 
     Python numbers, bools and shapes are arrays, too; a pair of tensors is two. Views are read through their memory.
     """
-    scope = {name: make(array) for name, array in inputs().items()}
+    named = set(re.findall(r"\w+", case))  # no others: not every device has all dtypes
+    scope = {name: make(array) for name, array in inputs().items() if name in named}
     try:
         result = eval(case, {"t": module, "F": functional, **scope})
         parts = (
