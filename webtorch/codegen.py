@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import dtypes, pairs, prelude, shaders_path
+from . import dtypes, pairs, prelude, reproducible, shaders_path
 from .errors import DTypeError
 from .shapes import coalesce, contiguous_strides, numel
 
@@ -149,6 +149,7 @@ class Limits:
     loop_budget: int
     features: frozenset
     is_cpu: bool
+    reproducible: bool = False  # whether kernels must give the same bits on every driver
 
     @property
     def pairs(self) -> bool:
@@ -206,6 +207,7 @@ class Kernel:
     def key(self) -> tuple:
         return (
             self.shader,
+            self.limits.reproducible,
             self.constants,
             self.workgroup_size,
             self.target is not None,
@@ -605,7 +607,8 @@ def render(kernel: Kernel) -> str:
         body = re.sub(r"\bi64\b", pairs.TYPE, body)
     names = sorted(set(re.findall(r"\bwt_[a-z0-9_]+(?=\()", body)))
     constants = [name for name in ("WT_INFINITY", pairs.TYPE, *ALIASES) if name in body]
-    return prelude.closure(tuple(names), constants, kernel.limits.pairs) + "\n" + body
+    source = prelude.closure(tuple(names), constants, kernel.limits.pairs) + "\n" + body
+    return reproducible.rewrite(source) if kernel.limits.reproducible else source
 
 
 def render_four(kind: str, limits: Limits) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from . import dtypes
+from . import dtypes, reproducible
 from .dtypes import dtype as DType
 from .errors import CODES, DTypeError, coded_error
 
@@ -97,7 +97,7 @@ def get_deterministic_debug_mode() -> int:
 
 def is_order_fixed() -> bool:
     """Whether values that meet in one place are to be stored or added in an order that does not change from run to run."""
-    return settings["debug_mode"] > 0
+    return settings["debug_mode"] > 0 or reproducible.settings["on"]
 
 
 def set_warn_always(b: bool) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import capture, dtypes, elsewhere
+from . import capture, dtypes, elsewhere, reproducible
 from .errors import OutOfMemoryError, ShaderCompileError, ShapeError  # noqa: F401 (re-exported for those who catch here)
 from .interrupts import held_back
 from .shapes import numel
@@ -199,7 +199,7 @@ def realize(nodes: Iterable[Node]) -> None:
             plans.realize(nodes, device, limits, held)
 
 
-_limits_cache: tuple = (None, None)
+_limits_cache: tuple = (None, False, None)
 _limits_listeners: list[Callable[[], None]] = []
 
 
@@ -209,28 +209,27 @@ def when_limits_change(listener: Callable[[], None]) -> None:
 
 
 def limits_of(device) -> Any:
-    """The code generator's view of the device's limits; rebuilt when a test lowers them."""
+    """The code generator's view of the device's limits; rebuilt when a test lowers them, and for reproducible kernels."""
     global _limits_cache
-    if _limits_cache[0] is not device.limits:
+    mode = reproducible.settings["on"]
+    if _limits_cache[0] is not device.limits or _limits_cache[1] is not mode:
         from .codegen import Limits
 
         known = device.limits
         for listener in _limits_listeners:
             listener()
-        _limits_cache = (
-            known,
-            Limits(
-                max_binding_size=known.max_binding_size // 256 * 256,
-                max_storage_buffers=known.max_storage_buffers,
-                max_workgroup_invocations=known.max_workgroup_invocations,
-                max_workgroups_per_dimension=known.max_workgroups_per_dimension,
-                max_params=16384,
-                loop_budget=known.loop_budget,
-                features=device.features,
-                is_cpu=device.is_cpu_adapter,
-            ),
+        limits = Limits(
+            max_binding_size=known.max_binding_size // 256 * 256,
+            max_storage_buffers=known.max_storage_buffers,
+            max_workgroup_invocations=known.max_workgroup_invocations,
+            max_workgroups_per_dimension=known.max_workgroups_per_dimension,
+            max_params=16384,
+            loop_budget=known.loop_budget,
+            features=device.features,
+            is_cpu=device.is_cpu_adapter,
         )
-    return _limits_cache[1]
+        _limits_cache = (known, mode, reproducible.canonical(limits) if mode else limits)
+    return _limits_cache[2]
 
 
 def realize_pending() -> None:

@@ -6,11 +6,13 @@ recorded), or when a value is read. Nothing here touches a GPU that is not yet i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from webtorch.backends.wgpu import buffers, submit
 from webtorch.devices import realize_pending
+from webtorch.reproducible import settings as reproducible_settings
 
 __all__ = [
     "batch",
@@ -19,13 +21,16 @@ __all__ = [
     "enable_batching",
     "host_fallbacks",
     "is_batching_enabled",
+    "is_reproducible",
     "memory_stats",
     "memory_summary",
     "recover",
+    "reproducible",
     "reset_peak_memory_stats",
     "set_batch_delay",
     "set_batch_threshold",
     "set_memory_limit",
+    "set_reproducible",
     "set_timeout",
 ]
 
@@ -242,3 +247,47 @@ def host_fallbacks() -> dict[str, int]:
     from webtorch import host
 
     return host.fallbacks()
+
+
+def set_reproducible(mode: bool) -> None:
+    """Whether kernels give the same bits on every driver, and not only in every run on one.
+
+    With this on, all float32 arithmetic is spelled out (docs/reproducibility.md says how, and what it costs): products are
+    rounded before they are added, divisions and roots are rounded right, sums have one fixed order whatever the adapter,
+    denormal numbers are zero, and every NaN is the same NaN. Deterministic algorithms are used as well. float64 is not
+    covered and raises DTypeError on webgpu. Pending work is computed first, under the mode that it was recorded in. Raises
+    TypeError unless `mode` is a bool.
+
+    >>> set_reproducible(False)
+    """
+    if not isinstance(mode, bool):
+        raise TypeError(f"set_reproducible({mode!r}): expected a bool, got {type(mode).__name__}")
+    if mode != reproducible_settings["on"]:
+        if _device() is not None and not _device().lost:
+            realize_pending()
+        reproducible_settings["on"] = mode
+
+
+def is_reproducible() -> bool:
+    """Whether kernels give the same bits on every driver: see `set_reproducible`.
+
+    >>> is_reproducible()
+    False
+    """
+    return reproducible_settings["on"]
+
+
+@contextlib.contextmanager
+def reproducible(mode: bool = True) -> Iterator[None]:
+    """`set_reproducible(mode)` inside a `with` block, and what it was before after it.
+
+    >>> with reproducible():
+    ...     is_reproducible()
+    True
+    """
+    before = is_reproducible()
+    set_reproducible(mode)
+    try:
+        yield
+    finally:
+        set_reproducible(before)

@@ -172,7 +172,9 @@ class Contract(Op):
         store_block(kernel, group)
         if not tiled:
             # Large blocks read less but take a driver a second to compile: worth it for large products only.
-            height, quads = (8, 2) if batch * m * n * k >= 1 << 22 and m >= 8 and n >= 8 else (4, 1)
+            height, quads = (
+                (8, 2) if not limits.reproducible and batch * m * n * k >= 1 << 22 and m >= 8 and n >= 8 else (4, 1)
+            )
             kernel.constants += (("TAIL", "true" if k % 4 else "false"), ("HEIGHT", height), ("QUADS", quads))
         if tiled:
             kernel.workgroup_size = 256

@@ -201,7 +201,8 @@ class Reduce(Op):
 
     @staticmethod
     def add_quads(kernel, operand: Operand, kept: int, length: int) -> None:
-        """Have rows that lie in one piece in memory read four elements at a time."""
+        """Have rows that lie in one piece in memory read four elements at a time. That changes the order of additions:
+        where it has to be the same whatever is fused, other rows are folded four elements at a time as well."""
         spans = [(0, 0, kept), (1, kept, len(operand.shape))]
         quads = operand.node.buffer is not None and length % 4 == 0 and contiguous_in_quads(operand, spans, 1)
         body = "return Four();"
@@ -212,6 +213,8 @@ class Reduce(Op):
             slot = kernel.slot(operand.node)
             kernel.quads.add(slot)
             body = f"return quad_{slot}(place(row, k) >> 2u);"
+        elif kernel.limits.reproducible and length % 4 == 0 and numel(operand.shape[kept:]) % 4 == 0:
+            quads, body = True, "return Four(load(row, k), load(row, k + 1u), load(row, k + 2u), load(row, k + 3u));"
         kernel.constants += (
             ("QUADS", "true" if quads else "false"),
             ("$quad", f"fn quad(row: u32, k: u32) -> Four {{ {body} }}"),
