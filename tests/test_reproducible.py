@@ -163,6 +163,7 @@ def body(text: str) -> str:
         ("fn f(a: u32) -> f32 { return bitcast<f32>(a << 1u); }", "returnwt_keep_f32(bitcast<f32>(a<<1u));"),
         ("@group(0) @binding(0) var<storage, read> x: array<f32>; fn f() -> f32 { return x[3]; }", "returnwt_keep_f32(x[3]);"),
         ("fn f(a: f32, b: f32) -> f32 { return a / b; }", "returnwt_divide_f32(a,b);"),
+        ("fn f(a: vec2<f32>) -> vec2<f32> { return a / 2.0f; }", "returnwt_divide_vec2_f32(a,vec2<f32>(2.0f));"),
         ("fn f(a: f32) -> f32 { return max(a, 0.0); }", "returnwt_maximum_f32(a,0.0);"),
         ("fn f(a: f32) -> f32 { for (var i = 0u; i < 4u; i++) { if (i == 2u) { continue; } } return a; }", "for(vari=0u;i<4u;i++)"),
     ],
@@ -178,7 +179,7 @@ def test_float_arithmetic_is_spelled_out(source, wanted):
         ("fn f(a: f32) -> f32 { return sin(a); }", "builtin sin"),
         ("fn f(a: f32) -> f32 { return fma(a, a, a); }", "builtin fma"),
         ("fn f(a: f32) -> f32 { return a % 2.0; }", "remainder"),
-        ("fn f(a: vec4<f32>) -> vec4<f32> { return a / a; }", "divides vectors"),
+        ("fn f(a: vec4<f32>) -> vec4<f32> { return floor(a); }", "builtin floor"),
         ("fn f(a: f32) -> f32 { return a * b; }", "type of 'b'"),
     ],
 )

@@ -111,6 +111,10 @@ def rewrite(source: str) -> str:
     for name in ("vec2", "vec3", "vec4"):
         if f"_{name}_f32 (" in text:
             text += KEEP_VECTOR.replace("vecN", name)
+        if f"wt_divide_{name}_f32 (" in text:
+            parts = ", ".join(f"wt_divide_f32(x.{part}, y.{part})" for part in "xyzw"[: int(name[3])])
+            vector = f"{name}<f32>"
+            text += f"fn wt_divide_{name}_f32(x: {vector}, y: {vector}) -> {vector} {{ return {vector}({parts}); }}\n"
     return text
 
 
@@ -430,16 +434,19 @@ class Rewriter:
         if operator == "%":
             raise self.error(f"{text!r} is a remainder of floats")
         if operator == "/":
-            if size(kind):
-                raise self.error(f"{text!r} divides vectors")
             self.wanted.add("wt_divide_f32")
-            return f"wt_divide_f32 ( {a} , {b} )", kind
+            if size(kind):
+                a, b = self.widened(left, kind), self.widened(right, kind)
+            return f"wt_divide_{f'vec{size(kind)}_' if size(kind) else ''}f32 ( {a} , {b} )", kind
         if operator == "-":
-            wide_a, wide_b = (
-                part if size(of) == size(kind) else f"vec{size(kind)}<f32>({part})" for part, of in (left, right)
-            )
-            return f"wt_minus_{f'vec{size(kind)}_' if size(kind) else ''}f32 ( {wide_a} , {wide_b} )", kind
+            a, b = self.widened(left, kind), self.widened(right, kind)
+            return f"wt_minus_{f'vec{size(kind)}_' if size(kind) else ''}f32 ( {a} , {b} )", kind
         return self.kept(text, kind), kind
+
+    def widened(self, part: tuple[str, str], kind: str) -> str:
+        """An operand of a vector operation, which may be a number, as a vector."""
+        text, of = part
+        return text if size(of) == size(kind) else f"vec{size(kind)}<f32>({text})"
 
     def kept(self, text: str, kind: str) -> str:
         if self.inside in BITS:
