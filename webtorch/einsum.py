@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from .errors import ShapeError
 from .ops import common_device
 from .ops.matmul import contract
+from .precision import autocasts
 from .tensor import Tensor
 
 __all__ = [
@@ -395,6 +396,7 @@ def greedy_path(terms: tuple[Subscripts, ...], output: Subscripts, size: dict) -
     return tuple(steps)
 
 
+@autocasts
 def einsum(equation: Any, *operands: Any) -> Tensor:
     """The sum of products that `equation` spells: `einsum("ij,jk->ik", a, b)` is a matrix product.
 

@@ -13,6 +13,7 @@ from .grad_mode import no_grad
 from .ops import TABLE
 from .ops.binary import where
 from .ops.parts import complex
+from .precision import autocasts
 from .shapes import broadcast_shapes, normalize_dim
 from .tensor import Tensor
 
@@ -275,6 +276,7 @@ def histc(input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:
 
 
 @method
+@autocasts
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of the difference.
 
@@ -285,6 +287,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return norm(input - other, p)
 
 
+@autocasts
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
     """The p-norm distance of every row of `x1` to every row of `x2`; leading dimensions are batches and broadcast.
 

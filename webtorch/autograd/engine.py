@@ -261,13 +261,17 @@ def run(
     heapq.heapify(ready)
     reached = dependencies.keys() | {id(node) for node, _ in roots}
     task, before, mode = current_task.get(), grad_mode.current(), grad_mode.recording(create_graph)
+    casting = precision.current()
     try:  # no `with`: Ctrl-C at the start of an __exit__ would leave the mode of the pass in force for good
         current_task.set(Task(reached, useful if inputs is not None else None, ends or set()))
         grad_mode.put(mode.state(before))
+        if casting.enabled:  # gradients have the dtypes that the forward pass had
+            precision.put(precision.nowhere(casting))
         propagate(ready, nodes, buffers, dependencies, useful, wanted, ends, captured, keep, accumulate)
     finally:
         grad_mode.put(before)
         current_task.set(task)
+        precision.put(casting)
     if accumulate and inputs is not None:
         for tensor, gradient in zip(inputs, captured, strict=True):
             if gradient is not None and isinstance(tensor, Tensor) and not tensor.is_leaf:

@@ -11,6 +11,7 @@ from ..ops.elementwise import store_out
 from ..ops.matmul import contract, inner_error
 from ..ops.parts import conj
 from ..ops.reduce import sum
+from ..precision import autocasts
 from ..shapes import (
     broadcast_shapes,
     normalize_dims,
@@ -27,6 +28,7 @@ def check_dims(call: str, tensor: Tensor, ndim: int, which: str) -> None:
 
 
 @method
+@autocasts
 def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of two matrices, (n x k) @ (k x m).
 
@@ -44,6 +46,7 @@ def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @method
+@autocasts
 def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The products of two batches of matrices, (b x n x k) @ (b x k x m).
 
@@ -66,6 +69,7 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @method
+@autocasts
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of a matrix and a vector.
 
@@ -82,6 +86,7 @@ def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @method
+@autocasts
 def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inner product of two vectors of one length.
 
@@ -101,6 +106,7 @@ def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @method
+@autocasts
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """`dot` with the first argument conjugated.
 
@@ -127,6 +133,7 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @method
+@autocasts
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The matrix product of tensors: dot product of vectors, matrix-vector and matrix products, batches broadcast.
 
@@ -183,6 +190,7 @@ def scaled_sum(input: Tensor, product: Tensor, beta: Any, alpha: Any, out: Tenso
 
 
 @method
+@autocasts
 def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None
 ) -> Tensor:
@@ -197,6 +205,7 @@ def addmm(
 
 
 @method
+@autocasts
 def addmv(
     input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None
 ) -> Tensor:
@@ -210,6 +219,7 @@ def addmv(
 
 
 @method
+@autocasts
 def addr(
     input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None
 ) -> Tensor:
@@ -224,6 +234,7 @@ def addr(
 
 
 @method
+@autocasts
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None
 ) -> Tensor:
@@ -237,6 +248,7 @@ def baddbmm(
 
 
 @method
+@autocasts
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None
 ) -> Tensor:
@@ -249,6 +261,7 @@ def addbmm(
     return scaled_sum(input, sum(bmm(batch1, batch2), 0, dtype=batch1.dtype), beta, alpha, out, "addbmm")
 
 
+@autocasts
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of matrices, in the order of multiplications that needs the fewest operations.
 
@@ -300,6 +313,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return (left * right).reshape(tuple(x * y for x, y in zip(a, b, strict=True)))
 
 
+@autocasts
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) -> Tensor:
     """The sum of products over the last `dims` dimensions of `a` and the first of `b`, or over the pairs listed in `dims`.
 

@@ -12,6 +12,7 @@ from ..ops import TABLE, tracks
 from ..ops.elementwise import not_for_complex, store_out
 from ..ops.parts import squared_size
 from ..ops.reduce import amax, amin, sum
+from ..precision import autocasts
 from ..shapes import (
     normalize_dim,
     normalize_dims,
@@ -168,6 +169,7 @@ def std_mean(
 
 
 @method
+@autocasts
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """log(sum(exp(input))) over `dim`, without overflow.
 
@@ -346,6 +348,7 @@ def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> tuple[T
 
 
 @method
+@autocasts
 def norm(
     input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Tensor | None = None, dtype: Any = None
 ) -> Tensor:

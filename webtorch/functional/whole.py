@@ -8,6 +8,7 @@ from .. import creation, dtypes
 from ..errors import DTypeError, ShapeError
 from ..ops import TABLE
 from ..ops.matmul import inner_error
+from ..precision import autocasts
 from ..shapes import (
     normalize_dim,
     numel,
@@ -151,6 +152,7 @@ def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, trainin
     return TABLE["where"](input >= 0, input, input * slope)
 
 
+@autocasts
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input @ weight.T + bias, over the last dimension of `input`; `weight` is (out_features, in_features).
 
@@ -182,6 +184,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     return first * second.sigmoid()
 
 
+@autocasts
 def softmin(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
     """softmax(-input) along `dim`.
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .. import batching, components, dtypes, elsewhere, graph, tangents
+from .. import batching, components, dtypes, elsewhere, graph, precision, tangents
 from ..dtypes import dtype as DType
 from ..errors import DeviceError, DTypeError
 from ..grad_mode import current
@@ -71,6 +71,7 @@ class Op:
         self.module = module
         self.public = public
         self.holomorphic = holomorphic  # its rules name derivatives as for real numbers; see `gradient`
+        self.autocast = precision.POLICY.get(name)
         self.__doc__ = doc
         self.__module__ = "webtorch"
         self.__qualname__ = name

@@ -9,6 +9,7 @@ import numpy as np
 from .. import dtypes, special_numpy
 from ..dtypes import dtype as DType
 from ..errors import DTypeError, ShapeError
+from ..precision import autocasts
 from ..tensor import Tensor
 from . import describe
 from .binary import where
@@ -318,6 +319,7 @@ _prelu = Variant("_prelu", of="prelu", numpy=wide(lambda x, y: np.where(x > 0, x
 # ---- functions that are no rows -------------------------------------------------------------------------------------
 
 
+@autocasts
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where it is positive, else weight * x; `weight` holds one slope, or one per channel (dimension 1 of x).
 

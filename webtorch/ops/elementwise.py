@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import batching, codegen, components, dtypes, engine, graph, tangents
+from .. import batching, codegen, components, dtypes, engine, graph, precision, tangents
 from ..dtypes import dtype as DType
 from ..errors import DTypeError
 from ..graph import Operand, Scalar
@@ -164,6 +164,8 @@ class Elementwise(Op):
     def __call__(self, *inputs: Any, out: Tensor | None = None, **given: Any) -> Tensor:
         if components.CUSTOM and components.among(inputs):
             return components.call(self, inputs, given)
+        if self.autocast and precision.used and out is None:
+            inputs = precision.cast(self.autocast, self.name, inputs)
         if out is None and not given and len(inputs) == self.inputs:
             again = self.call_again(inputs)
             if again is not None:

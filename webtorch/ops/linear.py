@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import grad_mode
+from .. import grad_mode, precision
 from . import Op, Tensor, tracks
 from .matmul import contract
 
@@ -20,6 +20,8 @@ class LinearMap(Op):
     inlines = False
 
     def __call__(self, x: Tensor, w: Tensor) -> Tensor:
+        if precision.used:
+            x, w = precision.cast(self.autocast, "linear", (x, w))
         with grad_mode.no_grad():
             result = contract(x.detach(), w.detach().t(), (0, x.ndim - 1, 1, 1))
         if tracks(x, w):

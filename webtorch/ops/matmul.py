@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph
+from .. import batching, codegen, dtypes, engine, graph, precision
 from ..errors import DTypeError
 from ..graph import Operand
 from ..shapes import contiguous_strides, numel
@@ -28,6 +28,8 @@ class Contract(Op):
 
     def __call__(self, a: Tensor, b: Tensor, groups: tuple[int, int, int, int]) -> Tensor:
         nb, nm, nk, nn = groups
+        if precision.used:
+            a, b = precision.cast(self.autocast, "matmul", (a, b))
         device = common_device([a, b], "matmul")
         dtype = result_dtype([a, b]) if a.dtype is b.dtype else self.mixed(a, b)
         if dtype is dtypes.bool_:

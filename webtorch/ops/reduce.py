@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph
+from .. import batching, codegen, dtypes, engine, graph, precision
 from ..dtypes import dtype as DType
 from ..errors import DTypeError, IndexShapeError
 from ..graph import Operand
@@ -82,6 +82,8 @@ class Reduce(Op):
         complex_result = x.dtype.is_complex or (dtype is not None and dtypes.as_dtype(dtype).is_complex)
         if complex_result and self.complex is None and self.rule is not truth:
             raise not_for_complex(self.name, (x,))
+        if self.autocast and precision.used and dtype is None and out is None:
+            x = precision.cast(self.autocast, self.name, x)
         dim = axis if dim is None else dim
         keepdim = keepdim if keepdims is None else keepdims
         if dtype is None and out is not None and self.rule is accumulating:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph
+from .. import batching, codegen, dtypes, engine, graph, precision
 from ..errors import DTypeError
 from ..graph import Operand
 from ..shapes import normalize_dim, numel
@@ -33,6 +33,8 @@ class Softmax(Op):
             raise TypeError(
                 f"{self.name}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)"
             )
+        if self.autocast and precision.used and dtype is None:
+            x = precision.cast(self.autocast, self.name, x)
         dim = axis if dim is None else dim
         if dim is None:  # PyTorch's implicit choice
             dim = 0 if x.ndim in (0, 1, 3) else 1

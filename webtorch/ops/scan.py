@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph
+from .. import batching, codegen, dtypes, engine, graph, precision
 from ..shapes import normalize_dim, numel
 from . import Op, Tensor, cast_operand, from_node, tracks
 from .reduce import accumulating, accumulator
@@ -33,6 +33,8 @@ class Scan(Op):
             raise TypeError(
                 f"{self.name}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)"
             )
+        if self.autocast and precision.used and dtype is None and out is None:
+            x = precision.cast(self.autocast, self.name, x)
         dim = normalize_dim(dim, x.ndim, self.name)
         wanted = dtypes.as_dtype(dtype) if dtype is not None else accumulating(x.dtype, self.name)
         if x.dtype is not wanted:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes, graph
+from .. import dtypes, graph, precision
 from ..dtypes import dtype as DType
 from ..tensor import Tensor
 from .elementwise import Elementwise
@@ -33,6 +33,7 @@ class Variant(Checked):
         rest.setdefault("grad_name", "".join(part.capitalize() for part in of.split("_")))
         super().__init__(name, public=False, method=False, inplace=False, **rest)
         self.name = self.__name__ = self.__qualname__ = of
+        self.autocast = precision.POLICY.get(of)
 
 
 class Optioned(Checked):

@@ -9,6 +9,7 @@ from ... import creation, dtypes, tangents
 from ...errors import DTypeError, ShapeError
 from ...ops.attention import MOST_FEATURES, attention
 from ...ops.binary import where
+from ...precision import autocasts
 from ...shapes import broadcast_shapes
 from ...tensor import Tensor
 from .basics import dropout, softmax
@@ -16,6 +17,7 @@ from .basics import dropout, softmax
 FEW_QUERIES = 8  # a GPU computes so few queries better by plain products, and their scores take little room
 
 
+@autocasts
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,

@@ -12,6 +12,7 @@ from ...functional import linear as _linear
 from ...ops import TABLE
 from ...ops.binary import where
 from ...ops.linear import linear_map
+from ...precision import autocasts
 from ...tensor import Tensor
 
 ACTIVATIONS = (
@@ -77,6 +78,7 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     return (steps == choice).to(soft.dtype) - soft.detach() + soft
 
 
+@autocasts
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input @ weight.T + bias, over the last dimension of `input`; `weight` is (out_features, in_features).
 

@@ -12,6 +12,7 @@ from ...indexing import checked
 from ...ops import common_device
 from ...ops.binary import where
 from ...ops.gather import take
+from ...precision import autocasts
 from ...tensor import Tensor
 
 
@@ -213,6 +214,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     return (tensor.unsqueeze(-1) == creation.arange(num_classes, device=tensor.device)).to(dtypes.int64)
 
 
+@autocasts
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between vectors along `dim`."""
     first = x1.norm(2, dim, keepdim=True).clamp_min(eps)
@@ -220,6 +222,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     return (x1 / first * (x2 / second)).sum(dim)
 
 
+@autocasts
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """The p-norm of the differences along the last dimension."""
     return (x1 - x2 + eps).norm(p, -1, keepdim)

@@ -16,6 +16,7 @@ from ...ops.binary import where
 from ...ops.elementwise import not_for_complex
 from ...ops.gather import take
 from ...ops.pick import pick
+from ...precision import autocasts
 from ...shapes import numel
 from ...tensor import Tensor
 from .basics import log_softmax
@@ -59,6 +60,7 @@ def same_sizes(call: str, input: Tensor, target: Tensor) -> None:
         )
 
 
+@autocasts
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -128,6 +130,7 @@ def weighted(losses: Tensor, weights: Tensor, reduction: str) -> Tensor:
     return losses.sum() if reduction == "sum" else losses.sum() / weights.sum()
 
 
+@autocasts
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -177,6 +180,7 @@ def cross_entropy(
     return weighted(losses * (1 - label_smoothing) + others * (label_smoothing / classes), weights, reduction)
 
 
+@autocasts
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -200,6 +204,7 @@ def mse_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def l1_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
@@ -213,6 +218,7 @@ def l1_loss(
     return reduced((input - target).abs(), legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -232,6 +238,7 @@ def smooth_l1_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
@@ -248,6 +255,7 @@ def huber_loss(
     return reduced(loss, reduction)
 
 
+@autocasts
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -268,6 +276,7 @@ def binary_cross_entropy(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -290,6 +299,7 @@ def binary_cross_entropy_with_logits(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -312,6 +322,7 @@ def kl_div(
     return reduced(loss, reduction)
 
 
+@autocasts
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -330,6 +341,7 @@ def poisson_nll_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def gaussian_nll_loss(
     input: Tensor, target: Tensor, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:
@@ -343,6 +355,7 @@ def gaussian_nll_loss(
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
 
 
+@autocasts
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -356,6 +369,7 @@ def hinge_embedding_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -370,6 +384,7 @@ def margin_ranking_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
@@ -377,6 +392,7 @@ def soft_margin_loss(
     return reduced(-webtorch.logsigmoid(target * input), legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,
@@ -395,6 +411,7 @@ def cosine_embedding_loss(
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
+@autocasts
 def triplet_margin_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2, eps: float = 1e-6, swap: bool = False,
     size_average: Any = None, reduce: Any = None, reduction: str = "mean",

@@ -7,6 +7,7 @@ from typing import Any
 from ... import dtypes, engine, grad_mode
 from ...errors import ShapeError
 from ...ops.pool import window_sum
+from ...precision import autocasts
 from ...shapes import numel
 from ...tensor import Tensor
 
@@ -36,6 +37,7 @@ def check_normalised_shape(
     return shape
 
 
+@autocasts
 def layer_norm(
     input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-05
 ) -> Tensor:
@@ -55,6 +57,7 @@ def layer_norm(
     return result if bias is None else result + bias
 
 
+@autocasts
 def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None) -> Tensor:
     """The input divided by the root of its mean square over the last dimensions; `eps` is the dtype's epsilon by default.
 
@@ -70,6 +73,7 @@ def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None,
     return result if weight is None else result * weight
 
 
+@autocasts
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-05
 ) -> Tensor:

@@ -6,12 +6,14 @@ product with the hidden state, to which its input is added where it is stored, a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import webtorch
 
 from ...errors import ShapeError
+from ...precision import autocasts
 from ...tensor import Tensor
 from .basics import dropout, linear
 
@@ -111,6 +113,7 @@ def run_steps(
     return outputs, state
 
 
+@functools.partial(autocasts, name="recurrent_layers")
 def run_layers(
     mode: str,
     input: Tensor,
@@ -192,11 +195,13 @@ lstm = sequence_function("LSTM", "lstm", 2)
 gru = sequence_function("GRU", "gru", 1)
 
 
+@functools.partial(autocasts, name="recurrent_cell")
 def cell(mode: str, input: Tensor, state: State, weights: Weights) -> State:
     """One step of a cell of the given kind."""
     return STEPS[mode](project_inputs(mode, input, weights), state, weights)
 
 
+@autocasts
 def rnn_tanh_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
@@ -210,6 +215,7 @@ def rnn_tanh_cell(
     return cell("RNN_TANH", input, (hx,), Weights(w_ih, w_hh, b_ih, b_hh))[0]
 
 
+@autocasts
 def rnn_relu_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
@@ -223,6 +229,7 @@ def rnn_relu_cell(
     return cell("RNN_RELU", input, (hx,), Weights(w_ih, w_hh, b_ih, b_hh))[0]
 
 
+@autocasts
 def gru_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
@@ -235,6 +242,7 @@ def gru_cell(
     return cell("GRU", input, (hx,), Weights(w_ih, w_hh, b_ih, b_hh))[0]
 
 
+@autocasts
 def lstm_cell(
     input: Tensor,
     hx: Sequence[Tensor],

@@ -11,10 +11,12 @@ from ...errors import ShapeError
 from ...ops.conv import as_sizes, convolve, convolve_transposed, windows
 from ...ops.pad import pad as pad_constant
 from ...ops.pool import first_maximum, window_maximum, window_sum
+from ...precision import autocasts
 from ...shapes import numel
 from ...tensor import Tensor
 
 
+@autocasts
 def conv1d(
     input: Tensor,
     weight: Tensor,
@@ -33,6 +35,7 @@ def conv1d(
     return convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
+@autocasts
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -51,6 +54,7 @@ def conv2d(
     return convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
+@autocasts
 def conv3d(
     input: Tensor,
     weight: Tensor,
@@ -70,6 +74,7 @@ def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tenso
     return result.permute((2, 0, 1))
 
 
+@autocasts
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -86,6 +91,7 @@ def conv_transpose1d(
     )
 
 
+@autocasts
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -107,6 +113,7 @@ def conv_transpose2d(
     )
 
 
+@autocasts
 def conv_transpose3d(
     input: Tensor,
     weight: Tensor,

@@ -1,0 +1,5 @@
+"""PyTorch's name for what belongs to GPUs: here they stand for webgpu."""
+
+from . import amp
+
+__all__ = ["amp"]
