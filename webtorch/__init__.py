@@ -132,7 +132,7 @@ globals().update(_REGISTRY)
 
 _name_arguments(globals(), [_name for _name in globals() if not _name.startswith("_")])
 
-_LAZY = ("backends", "debug", "devices", "doctor", "func", "nn", "optim", "profiler", "utils", "webgpu")
+_LAZY = ("amp", "backends", "cuda", "debug", "devices", "doctor", "func", "nn", "optim", "profiler", "utils", "webgpu")
 _NN_FUNCTIONS = """
     adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d batch_norm binary_cross_entropy_with_logits bilinear
     channel_shuffle conv1d conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d cosine_embedding_loss
@@ -141,7 +141,16 @@ _NN_FUNCTIONS = """
     max_pool1d_with_indices max_pool2d max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle poisson_nll_loss
     rms_norm rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell triplet_margin_loss
 """.split()
+_AUTOCAST = """
+    autocast autocast_decrement_nesting autocast_increment_nesting clear_autocast_cache get_autocast_cpu_dtype
+    get_autocast_dtype get_autocast_gpu_dtype get_autocast_ipu_dtype get_autocast_xla_dtype is_autocast_cache_enabled
+    is_autocast_cpu_enabled is_autocast_enabled is_autocast_ipu_enabled is_autocast_xla_enabled set_autocast_cache_enabled
+    set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_dtype set_autocast_enabled set_autocast_gpu_dtype
+    set_autocast_ipu_dtype set_autocast_ipu_enabled set_autocast_xla_dtype set_autocast_xla_enabled
+""".split()
 _LAZY_NAMES = {
+    **dict.fromkeys(_AUTOCAST, "amp.autocast_mode"),
+    "GradScaler": "amp.grad_scaler",
     **dict.fromkeys(_NN_FUNCTIONS, "nn.functional"),
     "GPUTimeoutError": "errors",
     "empty_cache": "webgpu",

@@ -48,6 +48,10 @@ WIDEST = "addcdiv addcmul atan2 bilinear cross dot grid_sample tensordot vdot"
 # Its gradient can overflow in 16 bits: refused on a GPU, computed in float32 on the cpu, as in PyTorch.
 UNSAFE = "binary_cross_entropy"
 
+# What is one op here and in PyTorch, though it is made of ops on the lists above: it keeps the dtype that it is given.
+UNCHANGED = """adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d avg_pool1d avg_pool2d avg_pool3d batch_norm glu
+instance_norm logcumsumexp mean nanmean nansum std std_mean trace var var_mean"""
+
 POLICY: dict[str, str] = {
     name: policy
     for names, policy in (
@@ -56,6 +60,7 @@ POLICY: dict[str, str] = {
         (FLOAT32_UNLESS_SAID, "float32 unless said"),
         (WIDEST, "widest"),
         (UNSAFE, "unsafe"),
+        (UNCHANGED, "unchanged"),
     )
     for name in names.split()
 }
@@ -106,15 +111,23 @@ def nowhere(state: State) -> State:
     return replace(state, enabled=frozenset())
 
 
-class off:
-    """A block without autocast, on any device: inside of compounds."""
+class during:
+    """A block in which a state is in force; without one, autocast is on for no device inside."""
+
+    def __init__(self, state: State | None = None) -> None:
+        self.state = state
 
     def __enter__(self) -> None:
         self.before = _state.get()
-        _state.set(nowhere(self.before))
+        put(nowhere(self.before) if self.state is None else self.state)
 
     def __exit__(self, *exception: object) -> None:
-        _state.set(self.before)
+        put(self.before)
+
+
+def again() -> during:
+    """A block as the current one, for running a function a second time later. It keeps no weights."""
+    return during(replace(_state.get(), caching=False))
 
 
 # ---- casting --------------------------------------------------------------------------------------------------------
@@ -233,9 +246,9 @@ def autocasts(function: F, name: str | None = None) -> F:
         if not used or not _state.get().enabled:
             return function(*args, **given)
         said = policy == "float32 unless said" and given.get("dtype") is not None
-        if not said and given.get("out") is None:
+        if not said and policy != "unchanged" and given.get("out") is None:
             args, given = cast(policy, function.__name__, (args, given))
-        with off():
+        with during():
             return function(*args, **given)
 
     call.autocast = policy  # type: ignore[attr-defined]

@@ -24,6 +24,7 @@ __all__ = [
 
 
 @method
+@autocasts
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix.
 
@@ -396,6 +397,7 @@ def log_of_sum(a: Tensor, b: Tensor) -> Tensor:
 
 
 @method
+@autocasts
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """log(cumsum(exp(input))) along `dim`, without overflow.
 

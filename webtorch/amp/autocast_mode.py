@@ -353,7 +353,9 @@ def converted(value: Any, device_type: str, dtype: DType) -> Any:
     return value
 
 
-def custom_fwd(fwd: Callable | None = None, *, device_type: str = "webgpu", cast_inputs: DType | None = None) -> Callable:
+def custom_fwd(
+    fwd: Callable | None = None, *, device_type: str = "webgpu", cast_inputs: DType | None = None
+) -> Callable:
     """Decorates the `forward` of a custom `autograd.Function`. With `cast_inputs`, tensors come in that dtype when autocast
     is on for `device_type`, and autocast is off inside; without, `forward` runs under whatever is in force. `backward`
     should be decorated with `custom_bwd`.

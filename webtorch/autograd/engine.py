@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from .. import batching, grad_mode
+from .. import batching, grad_mode, precision
 from ..errors import DeviceError, DTypeError, ShapeError
 from ..tensor import Tensor
 from . import anomaly

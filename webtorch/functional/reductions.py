@@ -48,6 +48,7 @@ def floating(input: Tensor, dtype: Any, call: str) -> Tensor:
 
 
 @method
+@autocasts
 def mean(
     input: Tensor,
     dim: Any = None,
@@ -90,6 +91,7 @@ def spread(input: Tensor, dim: Any, correction: Any, unbiased: Any, keepdim: boo
 
 
 @method
+@autocasts
 def var(
     input: Tensor,
     dim: Any = None,
@@ -111,6 +113,7 @@ def var(
 
 
 @method
+@autocasts
 def std(
     input: Tensor,
     dim: Any = None,
@@ -131,6 +134,7 @@ def std(
     return result if out is None else store_out("std", result, out)
 
 
+@autocasts
 def var_mean(
     input: Tensor,
     dim: Any = None,
@@ -149,6 +153,7 @@ def var_mean(
     return spread(input, axis if dim is None else dim, correction, unbiased, keepdim, "var_mean")
 
 
+@autocasts
 def std_mean(
     input: Tensor,
     dim: Any = None,
@@ -205,6 +210,7 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
 
 
 @method
+@autocasts
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over `dim` with NaN taken as zero.
 
@@ -220,6 +226,7 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any 
 
 
 @method
+@autocasts
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean over `dim` of the elements that are not NaN.
 

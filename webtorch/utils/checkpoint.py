@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from .. import grad_mode
+from .. import grad_mode, precision
 from ..autograd.function import Function
 from ..autograd.saved import saved_tensors_hooks
 from ..tensor import Tensor
@@ -144,6 +144,7 @@ class Frame:
     def __init__(self, run: Callable[[], Any], preserve: bool, context: Any, check: str, early_stop: bool) -> None:
         self.run = run
         self.state = rng_state(preserve)
+        self.autocast = precision.again()
         self.context = context
         self.check = check
         self.early_stop = early_stop
@@ -185,7 +186,8 @@ class Frame:
 
         try:
             with (
-                rng_restored(self.state), grad_mode.recording(True), self.context, saved_tensors_hooks(keep, refuse)
+                rng_restored(self.state), grad_mode.recording(True), self.autocast, self.context,
+                saved_tensors_hooks(keep, refuse),
             ):  # fmt: skip
                 self.run()
         except _Stop:
@@ -251,6 +253,7 @@ class Reentrant(Function):
     def forward(ctx: Any, function: Callable, preserve: bool, *args: Any) -> Any:
         ctx.function = function
         ctx.state = rng_state(preserve)
+        ctx.autocast = precision.again()
         ctx.plain = [None if isinstance(value, Tensor) else value for value in args]
         ctx.places = [position for position, value in enumerate(args) if isinstance(value, Tensor)]
         ctx.save_for_backward(*(args[position] for position in ctx.places))
@@ -263,7 +266,7 @@ class Reentrant(Function):
         args = list(ctx.plain)
         for position, value in zip(ctx.places, ctx.saved_tensors, strict=True):
             args[position] = value.detach().requires_grad_(value.requires_grad)
-        with rng_restored(ctx.state), grad_mode.recording(True):
+        with rng_restored(ctx.state), grad_mode.recording(True), ctx.autocast:
             outputs = ctx.function(*args)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         pairs = [

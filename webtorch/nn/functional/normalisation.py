@@ -98,6 +98,7 @@ def per_channel(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor
     return x if bias is None else x + bias.reshape(shape)
 
 
+@autocasts
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -147,6 +148,7 @@ def settle(statistic: Tensor) -> None:
         engine.realize([statistic._storage.node])
 
 
+@autocasts
 def instance_norm(
     input: Tensor,
     running_mean: Tensor | None = None,

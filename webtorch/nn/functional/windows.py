@@ -371,6 +371,7 @@ def averaged(
     return total / creation.tensor(covered, dtype=input.dtype, device=input.device)
 
 
+@autocasts
 def avg_pool1d(
     input: Tensor,
     kernel_size: Any,
@@ -383,6 +384,7 @@ def avg_pool1d(
     return averaged("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
+@autocasts
 def avg_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -404,6 +406,7 @@ def avg_pool2d(
     )
 
 
+@autocasts
 def avg_pool3d(
     input: Tensor,
     kernel_size: Any,
@@ -454,11 +457,13 @@ def adaptive_averaged(call: str, dims: int, input: Tensor, output_size: Any) -> 
     return input.contiguous()
 
 
+@autocasts
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows that share out (n, c, l) among `output_size` results."""
     return adaptive_averaged("adaptive_avg_pool1d", 1, input, output_size)
 
 
+@autocasts
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows that share out (n, c, h, w) among `output_size` results per dimension; None keeps a size.
 
@@ -469,6 +474,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     return adaptive_averaged("adaptive_avg_pool2d", 2, input, output_size)
 
 
+@autocasts
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows that share out (n, c, d, h, w) among `output_size` results per dimension."""
     return adaptive_averaged("adaptive_avg_pool3d", 3, input, output_size)
