@@ -37,7 +37,7 @@ cdist cosine_embedding_loss cosine_similarity cross_entropy dist frobenius_norm 
 hinge_embedding_loss huber_loss interpolate kl_div l1_loss layer_norm logsumexp margin_ranking_loss mse_loss
 multi_margin_loss multilabel_margin_loss nll_loss norm nuclear_norm pairwise_distance pdist poisson_nll_loss renorm rms_norm
 smooth_l1_loss soft_margin_loss triplet_margin_loss upsample
-binary_cross_entropy_with_logits multilabel_soft_margin_loss matrix_norm vector_norm"""
+binary_cross_entropy_with_logits matrix_norm vector_norm"""
 
 # The same, unless the call says a dtype.
 FLOAT32_UNLESS_SAID = "cumprod cumsum log_softmax prod softmax softmin sum"

@@ -11,6 +11,7 @@ from ... import creation, dtypes
 from ...errors import DTypeError, ShapeError
 from ...indexing import checked
 from ...ops.binary import where
+from ...precision import autocasts
 from ...tensor import Tensor
 from .basics import linear, logsigmoid
 from .lookup import pairwise_distance
@@ -22,6 +23,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@autocasts
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -63,6 +65,7 @@ def multi_margin_loss(
     return reduced(losses if input.ndim == 2 and target.ndim else losses.squeeze(0), reduction)
 
 
+@autocasts
 def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:

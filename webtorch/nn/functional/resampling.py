@@ -13,6 +13,7 @@ from ... import creation, dtypes
 from ...errors import ShapeError
 from ...ops.binary import where
 from ...ops.gather import take
+from ...precision import autocasts
 from ...tensor import Tensor
 from .windows import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, positions
 
@@ -25,6 +26,7 @@ CUBIC = -0.75  # the free coefficient of cubic convolution (Keys, 1981)
 CUBIC_SMOOTH = -0.5  # the one that is used where the image is smoothed before it is made smaller
 
 
+@autocasts
 def interpolate(
     input: Tensor,
     size: Any = None,
@@ -196,6 +198,7 @@ def smoothed(x: Tensor, dim: int, n: int, out: int, factor: float | None, align:
     return (x.movedim(dim, -1) @ creation.tensor(matrix, dtype=x.dtype, device=x.device)).movedim(-1, dim)
 
 
+@autocasts
 def upsample(
     input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
 ) -> Tensor:
@@ -250,6 +253,7 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
     return (points @ theta.transpose(1, 2)).reshape((size[0], *size[2:], dims))
 
 
+@autocasts
 def grid_sample(
     input: Tensor,
     grid: Tensor,
