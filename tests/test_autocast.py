@@ -296,7 +296,7 @@ def test_everything_on_the_list_looks_at_it():
         if name in TABLE:
             assert TABLE[name].autocast == policy
             continue
-        for place in (webtorch, webtorch.nn.functional):
+        for place in (webtorch, webtorch.nn.functional, webtorch.linalg):
             function = vars(place).get(name)
             if function is not None and name not in by_themselves:
                 assert getattr(function, "autocast", None) == policy, (

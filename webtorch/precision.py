@@ -28,7 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # What pays in 16 bits: products of matrices, which are accumulated in float32 whatever their arguments are.
 LOWER = """_contract _convolution _linear addbmm addmm addmv addr baddbmm bmm chain_matmul conv1d conv2d conv3d
-conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d einsum gru_cell linear lstm_cell matmul mm mv prelu
+conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d einsum gru_cell linear lstm_cell matmul mm multi_dot mv prelu
 recurrent_cell recurrent_layers rnn_relu_cell rnn_tanh_cell scaled_dot_product_attention vecdot"""
 
 # What needs the range or the precision of float32.
@@ -37,10 +37,10 @@ cdist cosine_embedding_loss cosine_similarity cross_entropy dist frobenius_norm 
 hinge_embedding_loss huber_loss interpolate kl_div l1_loss layer_norm logsumexp margin_ranking_loss mse_loss
 multi_margin_loss multilabel_margin_loss nll_loss norm nuclear_norm pairwise_distance pdist poisson_nll_loss renorm rms_norm
 smooth_l1_loss soft_margin_loss triplet_margin_loss upsample
-binary_cross_entropy_with_logits matrix_norm vector_norm"""
+binary_cross_entropy_with_logits"""
 
 # The same, unless the call says a dtype.
-FLOAT32_UNLESS_SAID = "cumprod cumsum log_softmax prod softmax softmin sum"
+FLOAT32_UNLESS_SAID = "cumprod cumsum log_softmax matrix_norm prod softmax softmin sum vector_norm"
 
 # Several arguments that must agree: all go to float32 where one is. (`cat` and `stack` promote by themselves.)
 WIDEST = "addcdiv addcmul atan2 bilinear cross dot grid_sample tensordot vdot"

@@ -11,6 +11,7 @@ from ..errors import ShapeError
 from ..functional import method
 from ..grad_mode import no_grad
 from ..ops.binary import where
+from ..precision import autocasts
 from ..tensor import Tensor
 from . import factor, norms, spectral, systems
 from .checks import check_matrices, check_shape, per_example, stacked, stored
@@ -239,6 +240,7 @@ def matrix_power(input: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
     return norms.matrix_power(input, n, out=out)
 
 
+@autocasts
 def frobenius_norm(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The square root of the sum of squares over `dim`, or over all elements.
 
@@ -249,6 +251,7 @@ def frobenius_norm(input: Tensor, dim: Any = None, keepdim: bool = False, *, out
     return norms.vector_norm(input, 2, dim, keepdim, out=out)
 
 
+@autocasts
 def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The sum of the singular values of matrices.
 
@@ -260,6 +263,7 @@ def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False, *, o
 
 
 @method
+@autocasts
 def cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Tensor | None = None) -> Tensor:
     """The cross products of vectors along `dim`, by default the first dimension of size 3.
 

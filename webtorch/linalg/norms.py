@@ -12,6 +12,7 @@ from ..functional import norm as elementwise_norm
 from ..grad_mode import no_grad
 from ..ops.binary import where
 from ..ops.view import diagonal as diagonal_row
+from ..precision import autocasts
 from ..shapes import normalize_dim, normalize_dims
 from ..tensor import Tensor
 from .checks import check_floating, check_matrices, check_shape, per_example, stored
@@ -32,6 +33,7 @@ def as_dtype(x: Tensor, dtype: Any, call: str) -> Tensor:
     return x.to(wanted)
 
 
+@autocasts
 def vector_norm(
     x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None
 ) -> Tensor:
@@ -56,6 +58,7 @@ def vector_norm(
     return stored(call, elementwise_norm(x, ord, tuple(dims) if x._shape else None, keepdim), out)
 
 
+@autocasts
 def matrix_norm(
     A: Tensor,
     ord: Any = "fro",
@@ -102,6 +105,7 @@ def matrix_norm(
     return stored(call, result, out)
 
 
+@autocasts
 def norm(
     A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None, dtype: Any = None
 ) -> Tensor:
@@ -187,6 +191,7 @@ def matrix_exp(A: Tensor) -> Tensor:
     return result
 
 
+@autocasts
 def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """The product of matrices in the order that needs the fewest operations; the first and last may be vectors.
 
@@ -211,6 +216,7 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
     return stored("linalg.multi_dot", result.squeeze(0) if first else result, out)
 
 
+@autocasts
 def cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
     """The cross products of vectors of length 3 along `dim`; the other dimensions broadcast.
 
@@ -232,6 +238,7 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = N
     return stored(call, result, out)
 
 
+@autocasts
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
     """The inner products of vectors along `dim`, of the first conjugated; the other dimensions broadcast.
 
