@@ -93,6 +93,7 @@ from .ops import unary as _unary
 from .ops.inplace import INPLACE as _INPLACE
 from .printing import get_printoptions, printoptions, set_printoptions
 from .random import *  # noqa: F403
+from . import at_indexing as _at_indexing
 from .registry import NAMES as _REGISTRY
 from .reductions import *  # noqa: F403
 from .shape_evaluation import eval_shape

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import creation, dtypes
-from .errors import DTypeError, IndexShapeError, ShapeError
+from .errors import DTypeError, IndexShapeError, ShapeError, coded_error
 from .functional import cat, method, stack
 from .ops.binary import where
 from .ops.pad import pad
@@ -695,9 +695,10 @@ def written(input: Tensor, src: Tensor, place: Any, call: str) -> Tensor:
     result = input.clone()
     target = place(result)
     if tuple(src._shape) != tuple(target._shape):
-        raise ShapeError(
+        raise coded_error(
+            "slice_error_out_of_bounds",
             f"{call} of shape {list(input._shape)}: expected src to have a size equal to the slice of self. "
-            f"src size = {list(src._shape)}, slice size = {list(target._shape)}"
+            f"src size = {list(src._shape)}, slice size = {list(target._shape)}",
         )
     target.copy_(src)
     return result
