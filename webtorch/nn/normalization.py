@@ -196,7 +196,7 @@ class Statistics(Module):
             init.zeros_(self.bias)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Statistics:
-        """The counter of batches stays on the cpu: it costs no kernel there, and not every GPU has 64-bit integers."""
+        """The counter of batches stays on the cpu: it costs no kernel there."""
         counter, self._buffers["num_batches_tracked"] = self._buffers["num_batches_tracked"], None
         try:
             super()._apply(fn, recurse)

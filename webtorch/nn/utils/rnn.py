@@ -139,7 +139,7 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
 
 
 def index_beside(index: np.ndarray, device: Device) -> Tensor:
-    """An index tensor on a device: 32-bit on a GPU, since not every GPU has wider integers."""
+    """An index tensor on a device: 32-bit on a GPU, where narrow integers are quicker."""
     return creation.tensor(index.astype(np.int64 if device.type == "cpu" else np.int32), device=device)
 
 
