@@ -70,14 +70,15 @@ def sample(name: str, arguments: int, count: int = 1 << 18) -> list[np.ndarray]:
     if arguments == 1:
         usual = generator.normal(0, 3, count // 4).astype(np.float32)
         return [np.concatenate([edges(), spread(generator, count), usual])]
-    pairs = [grid.reshape(-1) for grid in np.meshgrid(*[edges()] * arguments, indexing="ij")]
-    columns: list[np.ndarray] = []
+    chosen = edges() if count >= 1 << 18 else generator.choice(edges(), int(count**0.5))
+    pairs = [grid.reshape(-1) for grid in np.meshgrid(*[chosen] * arguments, indexing="ij")]
+    columns = []
     for k in range(arguments):
         bits = generator.permutation(spread(generator, count // 2))
         size = np.exp(generator.uniform(-12, 12, count // 4)) * generator.choice([-1, 1], count // 4)
-        usual = generator.normal(0, 3, count // 4)
+        ordinary = generator.normal(0, 3, count // 4)
         mixed = generator.choice(edges(), count // 8)  # meets numbers of any size in the other argument
-        parts = [bits, size.astype(np.float32), usual.astype(np.float32), mixed, bits[: count // 8]]
+        parts = [bits, size.astype(np.float32), ordinary.astype(np.float32), mixed, bits[: count // 8]]
         columns.append(np.concatenate(parts))
         if k:
             columns[k][-2 * (count // 8) :] = np.roll(columns[k][-2 * (count // 8) :], count // 8)

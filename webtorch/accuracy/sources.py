@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DeviceUnavailableError
+from ..errors import DeviceError, DeviceUnavailableError
 from ..ops import TABLE
 from . import samples
 from .measure import BLOCK
@@ -203,6 +203,8 @@ def serve(pipe: Any, wanted: str, name: str) -> None:
                 pipe.send(result.size)
         except (EOFError, KeyboardInterrupt):
             pass
+        except DeviceError as error:
+            pipe.send(DeviceUnavailableError(str(error)))
         except Exception as error:
             pipe.send(RuntimeError(f"on the adapter {wanted!r}: {type(error).__name__}: {error}"))
     finally:
