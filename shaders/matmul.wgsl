@@ -5,7 +5,7 @@
 // batches(), rows(), columns(), extent(), load_a(batch, m, k), load_b(batch, k, n), quad_a(batch, m, k),
 // quad_b(batch, k, n): four elements from there on, along k where A_OVER_K or B_OVER_K says so, else along the result;
 // TAIL: whether the extent is no multiple of four; store(i, value): any fused consumer, i being the row-major position in
-// [batch, m, n].
+// [batch, m, n]; where STORE_QUADS is true, columns() is a multiple of four and store4(i / 4, four) stores four.
 
 // Products are added up in pieces, which bounds the rounding error of long sums.
 const PIECE = 128u;
@@ -100,6 +100,12 @@ fn main(
   let width = min(WIDTH, columns() - n);
   for (var i = 0u; i < height; i += 1u) {
     let at = (batch * rows() + m + i) * columns() + n;
+    if (STORE_QUADS) {
+      for (var j = 0u; 4u * j < width; j += 1u) {
+        store4((at >> 2u) + j, sums[i * QUADS + j]);
+      }
+      continue;
+    }
     for (var j = 0u; j < width; j += 1u) {
       store(at + j, sums[i * QUADS + j / 4u][j % 4u]);
     }

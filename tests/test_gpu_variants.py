@@ -82,3 +82,16 @@ def test_wide_softmax(shaders):
     np.testing.assert_allclose(webtorch.softmax(on_gpu(x), 1).numpy(), exact, rtol=3e-6)
     np.testing.assert_allclose(webtorch.log_softmax(on_gpu(x), 1).numpy(), np.log(exact), atol=3e-6)
     assert "softmax_wide" in shaders
+
+
+@pytest.mark.parametrize("shape", [(37, 500), (3, 129), (200, 68)])
+def test_wide_standardized_rows(shaders, shape):
+    x = np.random.default_rng(5).standard_normal(shape).astype(np.float32) * 3 + 7
+    exact = x.astype(np.float64)
+    centred = exact - exact.mean(1, keepdims=True)
+    scaled = centred / np.sqrt((centred**2).mean(1, keepdims=True) + 1e-5)
+    norm = webtorch.nn.functional.layer_norm(on_gpu(x), shape[1:])
+    np.testing.assert_allclose((norm * 2).numpy(), scaled * 2, rtol=1e-4, atol=1e-5)
+    root = exact / np.sqrt((exact**2).mean(1, keepdims=True) + 1e-3)
+    np.testing.assert_allclose(webtorch.nn.functional.rms_norm(on_gpu(x), shape[1:], eps=1e-3).numpy(), root, rtol=1e-5)
+    assert "standardize_wide" in shaders

@@ -174,6 +174,7 @@ class Kernel:
         self.outputs: list = []  # nodes
         self.blocks: list[Block] = []
         self.quads: set[int] = set()  # input slots that are read four elements at a time
+        self.store_quads = False  # results are stored four neighbours at a time: the shader calls store4, not store
         self.workgroups = 1
         self.workgroup_size = 64
         self.trips = 1  # upper bound of loop iterations in one invocation
@@ -217,6 +218,7 @@ class Kernel:
             tuple((node.dtype, self.limits.windows(node.nbytes)) for node in self.outputs),
             tuple((block.name, block.roots, tuple(block.code), block.returns) for block in self.blocks),
             tuple(sorted(self.quads)),
+            self.store_quads,
             (len(self.words) + 3) // 4,
         )
 
@@ -540,14 +542,19 @@ def per_word(dtype) -> int:
 def render(kernel: Kernel) -> str:
     """The whole WGSL of a kernel: parameters, bindings, accessors, prelude functions, holes, and the shader file."""
     elementwise = kernel.shader == "elementwise"
-    uses = [instruction for block in kernel.blocks for instruction in block.code if instruction[0] == "load"]
-    # A buffer that is only ever read at the invocation's own index is read four neighbours at a time.
+    fours = elementwise or kernel.store_quads
+    # A buffer that is only ever read at the index that is stored to is read four neighbours at a time.
+    in_step: dict[int, bool] = {}
+    for block in kernel.blocks:
+        steps = elementwise or kernel.store_quads and block.name == "store"
+        for instruction in block.code:
+            if instruction[0] == "load":
+                _, slot, index = instruction
+                in_step[slot] = in_step.get(slot, True) and steps and index == 0
     quads = {
         slot
-        for slot in range(len(kernel.inputs))
-        if elementwise
-        and kernel.inputs[slot].dtype.itemsize == 4
-        and all(index == 0 for _, used, index in uses if used == slot)
+        for slot, every in in_step.items()
+        if every and kernel.inputs[slot].dtype.itemsize == 4 and slot not in kernel.quads
     }
     lines = ["// Generated from shaders/" + kernel.shader + ".wgsl and the graph."]
     lines.append(
@@ -567,14 +574,14 @@ def render(kernel: Kernel) -> str:
                 f"fn read_{slot}(i: u32) -> {compute_type(node.dtype)} {{ return quad_{slot}(i >> 2u)[i & 3u]; }}"
             )
     for slot, node in enumerate(kernel.outputs):
-        atomic = is_packed(node.dtype) and not elementwise
+        atomic = is_packed(node.dtype) and not fours
         if (
             kernel.target is not None
         ):  # scattered into place: whole words of floats are exchanged atomically when adding
             kind = scatter_type(node.dtype, kernel)
         elif atomic:
             kind = "atomic<u32>"
-        elif elementwise:
+        elif fours:
             kind = quad_type(node.dtype)
         else:
             kind = element_type(node.dtype)
@@ -583,7 +590,7 @@ def render(kernel: Kernel) -> str:
             names.append(f"output_{slot}" if not names else f"output_{slot}_{len(names)}")
             lines.append(f"@group(0) @binding({binding}) var<storage, read_write> {names[-1]}: array<{kind}>;")
             binding += 1
-        lines.append(render_writer(slot, node.dtype, names, kernel, elementwise))
+        lines.append(render_writer(slot, node.dtype, names, kernel, fours))
     for name, value in kernel.constants:
         if isinstance(value, tuple):
             lines.append(f"fn {name}() -> u32 {{ return {word(value[1])}; }}")
@@ -598,8 +605,9 @@ def render(kernel: Kernel) -> str:
         else:
             lines.append(f"const {name} = {value}u;")
     lines.append(f"const WORKGROUP = {kernel.workgroup_size}u;")
+    lines.append(f"const STORE_QUADS = {'true' if kernel.store_quads else 'false'};")
     for block in kernel.blocks:
-        lines.append(render_block(kernel, block, quads if elementwise else set()))
+        lines.append(render_block(kernel, block, quads))
     lines.append(shaders_path.read("grid.wgsl"))
     lines.append(shaders_path.read(kernel.shader + ".wgsl"))
     body = "\n".join(lines)
@@ -676,10 +684,10 @@ def adds_words(limits: Limits) -> bool:
     return limits.pairs or "shader-int64-atomic-all-ops" not in limits.features
 
 
-def render_writer(slot: int, dtype, names: list[str], kernel: Kernel, elementwise: bool) -> str:
-    """`write4_S(quad, a, b, c, d)` for elementwise kernels, `write_S(i, value)` for the others."""
+def render_writer(slot: int, dtype, names: list[str], kernel: Kernel, fours: bool) -> str:
+    """`write4_S(quad, a, b, c, d)` where four neighbours are stored at a time, else `write_S(i, value)`."""
     kind, limits = compute_type(dtype), kernel.limits
-    if elementwise:
+    if fours:
         arguments = "q: u32, " + ", ".join(f"{letter}: {kind}" for letter in "abcd")
         if is_packed(dtype):
             packed = [PACK[dtype].format(letter) for letter in "abcd"]
@@ -773,15 +781,19 @@ def render_block(kernel: Kernel, block: Block, quads: set[int]) -> str:
         if instruction[0] not in ("root", "skip"):
             lines.append("  " + render_instruction(instruction, f"v{number}", hoisted, kernel.limits, types))
     kinds = ["u32" if dtype is None else compute_type(dtype) for _, dtype in block.returns]
-    if kernel.shader == "elementwise":
+    if kernel.shader == "elementwise" or kernel.store_quads and block.name == "store":
         fields = ", ".join(f"r{n}: {kind}" for n, kind in enumerate(kinds))
         values = ", ".join(f"v{value}" for value, _ in block.returns)
         text = f"struct Values {{ {fields} }}\nfn value({', '.join(arguments)}) -> Values {{\n" + "\n".join(lines)
         text += f"\n  return Values({values});\n}}\n"
-        text += "// Four neighbours at a time, so that narrow types fill whole words.\nfn compute(quad: u32) {\n"
+        text += "// Four neighbours at a time, so that narrow types fill whole words.\n"
+        cored = block.name == "store"
+        if cored:
+            text += "fn store(i: u32, folded: T) {}\n"
+        text += "fn store4(quad: u32, four: Four) {\n" if cored else "fn compute(quad: u32) {\n"
         text += "".join(f"  let p{slot} = quad_{slot}(quad);\n" for slot in used_quads)
         for lane, letter in enumerate("xyzw"):
-            parts = [f"4u * quad + {lane}u"] + [f"p{slot}.{letter}" for slot in used_quads]
+            parts = [f"4u * quad + {lane}u"] + [f"four.{letter}"] * cored + [f"p{slot}.{letter}" for slot in used_quads]
             text += f"  let n{lane} = value({', '.join(parts)});\n"
         for slot in range(len(kinds)):
             text += f"  write4_{slot}(quad, n0.r{slot}, n1.r{slot}, n2.r{slot}, n3.r{slot});\n"
@@ -789,7 +801,7 @@ def render_block(kernel: Kernel, block: Block, quads: set[int]) -> str:
     if block.name == "store":
         for slot, (value, _) in enumerate(block.returns):
             lines.append(f"  write_{slot}(v{block.roots.index('i')}, v{value});")
-        return f"fn store({', '.join(arguments)}) {{\n" + "\n".join(lines) + "\n}"
+        return f"fn store({', '.join(arguments)}) {{\n" + "\n".join(lines) + "\n}\nfn store4(quad: u32, four: Four) {}"
     return (
         f"fn {block.name}({', '.join(arguments)}) -> {kinds[0]} {{\n"
         + "\n".join(lines)

@@ -279,6 +279,28 @@ def contiguous_in_quads(operand: graph.Operand, spans: list, along: int) -> bool
     return True
 
 
+def add_row_quads(kernel: Any, operand: graph.Operand, kept: int, length: int) -> bool:
+    """The holes QUADS and `quad(row, k)`: rows that lie in one piece in memory are read four elements at a time."""
+    spans = [(0, 0, kept), (1, kept, len(operand.shape))]
+    quads = operand.node.buffer is not None and length % 4 == 0 and contiguous_in_quads(operand, spans, 1)
+    body = "return Four();"
+    if quads:
+        place = kernel.block("place", ("row", "k"))
+        parts = [(index, operand.shape[first:end], operand.strides[first:end]) for index, first, end in spans]
+        place.returns = ((place.index(parts, operand.offset), None),)
+        slot = kernel.slot(operand.node)
+        kernel.quads.add(slot)
+        body = f"return quad_{slot}(place(row, k) >> 2u);"
+    elif kernel.limits.reproducible and length % 4 == 0 and numel(operand.shape[kept:]) % 4 == 0:
+        # Fours change the order of additions, which has to be the same whatever is fused.
+        quads, body = True, "return Four(load(row, k), load(row, k + 1u), load(row, k + 2u), load(row, k + 3u));"
+    kernel.constants += (
+        ("QUADS", "true" if quads else "false"),
+        ("$quad", f"fn quad(row: u32, k: u32) -> Four {{ {body} }}"),
+    )
+    return quads
+
+
 # ---- nodes that several kinds make ----------------------------------------------------------------------------------
 
 

@@ -178,6 +178,7 @@ class Contract(Op):
                 (8, 2) if not limits.reproducible and batch * m * n * k >= 1 << 22 and m >= 8 and n >= 8 else (4, 1)
             )
             kernel.constants += (("TAIL", "true" if k % 4 else "false"), ("HEIGHT", height), ("QUADS", quads))
+            kernel.store_quads = n % 4 == 0
         if tiled:
             kernel.workgroup_size = 256
             kernel.workgroups = batch * -(-m // 64) * -(-n // 64)

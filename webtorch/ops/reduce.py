@@ -12,7 +12,7 @@ from ..dtypes import dtype as DType
 from ..errors import DTypeError, IndexShapeError
 from ..graph import Operand
 from ..shapes import normalize_dims, numel, reduced_shape
-from . import Op, Tensor, cast_operand, contiguous_in_quads, from_node, tracks
+from . import Op, Tensor, add_row_quads, cast_operand, contiguous_in_quads, from_node, tracks
 from .elementwise import not_for_complex, store_out
 
 CHUNK = 1024  # elements one invocation folds when the whole is split
@@ -180,6 +180,10 @@ class Reduce(Op):
         fold = codegen.fold_functions(limits, combine, self.identity(operand.dtype), operand.dtype)
         # On a GPU the lanes of a workgroup read neighbours, where the row's elements are neighbours; an adapter that is a
         # CPU does best with one invocation to a chunk.
+        spans = [(0, 0, kept), (1, kept, len(operand.shape))]
+        in_columns = chunks == 1 and operand.node.buffer is not None and contiguous_in_quads(operand, spans, 0)
+        if in_columns and not limits.reproducible:
+            return self.columns(group, limits, operand, fold, spans)
         wide = not limits.is_cpu and length >= 128 and (not operand.strides or operand.strides[-1] in (1, -1))
         kernel = codegen.Kernel(
             limits,
@@ -194,33 +198,38 @@ class Reduce(Op):
         value = load.operand_at(operand, (0, 0, kept), (1, kept, len(operand.shape)))
         load.returns = ((value, operand.dtype),)
         if not wide:
-            self.add_quads(kernel, operand, kept, length)
+            add_row_quads(kernel, operand, kept, length)
         store_block(kernel, group)
         kernel.workgroup_size = 64
         kernel.workgroups = node.size if wide else -(-node.size // 64)
         kernel.trips = length // 64 + 8 if wide else length + length // 64 + 2
         return kernel
 
-    @staticmethod
-    def add_quads(kernel, operand: Operand, kept: int, length: int) -> None:
-        """Have rows that lie in one piece in memory read four elements at a time. That changes the order of additions:
-        where it has to be the same whatever is fused, other rows are folded four elements at a time as well."""
-        spans = [(0, 0, kept), (1, kept, len(operand.shape))]
-        quads = operand.node.buffer is not None and length % 4 == 0 and contiguous_in_quads(operand, spans, 1)
-        body = "return Four();"
-        if quads:
-            place = kernel.block("place", ("row", "k"))
-            parts = [(index, operand.shape[first:end], operand.strides[first:end]) for index, first, end in spans]
-            place.returns = ((place.index(parts, operand.offset), None),)
-            slot = kernel.slot(operand.node)
-            kernel.quads.add(slot)
-            body = f"return quad_{slot}(place(row, k) >> 2u);"
-        elif kernel.limits.reproducible and length % 4 == 0 and numel(operand.shape[kept:]) % 4 == 0:
-            quads, body = True, "return Four(load(row, k), load(row, k + 1u), load(row, k + 2u), load(row, k + 3u));"
-        kernel.constants += (
-            ("QUADS", "true" if quads else "false"),
-            ("$quad", f"fn quad(row: u32, k: u32) -> Four {{ {body} }}"),
-        )
+    def columns(self, group, limits, operand: Operand, fold: tuple, spans: list):
+        """The kernel where neighbouring results are folded from neighbouring elements."""
+        from ..kernels import store_block
+
+        kernel = codegen.Kernel(limits, "reduce_columns", (("T", codegen.compute_type(operand.dtype)), *fold))
+        kernel.parameter("outputs", group.core.size)
+        extent = numel(operand.shape[spans[1][1] :])
+        kernel.parameter("extent", extent)
+        place = kernel.block("place", ("row", "k"))
+        parts = [(index, operand.shape[first:end], operand.strides[first:end]) for index, first, end in spans]
+        place.returns = ((place.index(parts, operand.offset), None),)
+        slot = kernel.slot(operand.node)
+        kernel.quads.add(slot)
+        body = f"return quad_{slot}(place(row, k) >> 2u);"
+        kernel.constants += (("$quad", f"fn quad(row: u32, k: u32) -> Four {{ {body} }}"),)
+        store_block(kernel, group)
+        kernel.store_quads = True
+        size = group.core.size
+        # 16 columns to an invocation where there is enough for two cores to do; GPUs want many invocations instead.
+        quads = 4 if limits.is_cpu and size % 16 == 0 and size >= 512 and extent < 12000 else 1
+        kernel.constants += (("QUADS", quads),)
+        kernel.workgroup_size = 16 if limits.is_cpu else 64
+        kernel.workgroups = -(-size // (4 * quads * kernel.workgroup_size))
+        kernel.trips = (extent + extent // 128 + 2) * quads
+        return kernel
 
 
 def accumulator(dtype: DType) -> DType:

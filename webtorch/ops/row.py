@@ -10,7 +10,7 @@ from .. import batching, codegen, dtypes, engine, graph, precision
 from ..errors import DTypeError
 from ..graph import Operand
 from ..shapes import normalize_dim, numel
-from . import Op, Tensor, cast_operand, from_node, tracks
+from . import Op, Tensor, add_row_quads, cast_operand, from_node, tracks
 from .elementwise import not_for_complex
 
 MAX_ROW = 16384  # elements one invocation walks three times within the driver's loop budget; longer rows use 64
@@ -80,8 +80,6 @@ class Softmax(Op):
         return self.numpy(arrays[0]) if node.size else np.empty(node.shape, node.dtype.numpy)
 
     def lower(self, group, limits):
-        from ..kernels import store_block
-
         node: graph.Node = group.core
         operand: Operand = node.args[0]
         extent = operand.shape[-1]
@@ -97,18 +95,106 @@ class Softmax(Op):
             ("$exponential", f"fn exponential(x: T) -> T {{ return wt_exp_{kind}(x); }}"),
         )
         kernel = codegen.Kernel(limits, "softmax_wide" if wide else "softmax", constants)
-        kernel.parameter("rows", rows)
-        kernel.parameter("extent", extent)
-        load = kernel.block("load", ("row", "k"))
-        value = load.operand_at(
-            operand, (0, 0, len(operand.shape) - 1), (1, len(operand.shape) - 1, len(operand.shape))
-        )
-        load.returns = ((value, operand.dtype),)
-        store_block(kernel, group)
+        add_rows(kernel, group, operand, rows, extent, len(operand.shape) - 1)
+        kernel.store_quads = not wide and extent % 4 == 0
         kernel.workgroup_size = 64
         kernel.workgroups = rows if wide else -(-rows // 64)
         kernel.trips = 3 * (-(-extent // 64) if wide else extent) + (extent // 64 if not wide else 64) + 8
         return kernel
+
+
+def add_rows(kernel, group, operand: Operand, rows: int, extent: int, kept: int) -> None:
+    """The holes for rows over the dimensions from `kept` on, read by `load` or four at a time, and stored."""
+    from ..kernels import store_block
+
+    kernel.parameter("rows", rows)
+    kernel.parameter("extent", extent)
+    load = kernel.block("load", ("row", "k"))
+    value = load.operand_at(operand, (0, 0, kept), (1, kept, len(operand.shape)))
+    load.returns = ((value, operand.dtype),)
+    add_row_quads(kernel, operand, kept, extent)
+    store_block(kernel, group)
+
+
+class Standardize(Op):
+    """x with mean 0 and variance 1 (mean square 1 if not `centred`) over the dimensions from `kept` on."""
+
+    inlines = False
+
+    def __call__(self, x: Tensor, kept: int, eps: float, centred: bool = True) -> Tensor:
+        if (
+            numel(x._shape[kept:]) > MAX_ROW
+            or x._batch
+            or (x.device.type == "webgpu" and x.dtype is not dtypes.float32)
+        ):
+            return self.composed(x, kept, eps, centred)
+        attributes = {"kept": kept, "eps": eps, "centred": centred}
+        result = from_node(graph.record(self, (x._operand(),), attributes, x._shape, x.dtype, x.device))
+        if tracks(x):
+            from ..autograd.graph import attach
+
+            attach(self, result, (x,), attributes)
+        return result
+
+    @staticmethod
+    def composed(x: Tensor, kept: int, eps: float, centred: bool = True) -> Tensor:
+        """The same by other ops, which can be differentiated as often as one likes."""
+        dims = tuple(range(kept, x.ndim))
+        if centred:
+            x = x - x.mean(dims, keepdim=True)
+        return x * (x.square().mean(dims, keepdim=True) + eps).rsqrt()
+
+    def structure(self, node: graph.Node) -> tuple:
+        return node.attributes["kept"], node.attributes["centred"]
+
+    def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
+        (x,) = arrays
+        kept, eps, centred = (node.attributes[name] for name in ("kept", "eps", "centred"))
+        flat = np.reshape(x, (*x.shape[:kept], -1))
+        if not node.size:
+            return np.empty(node.shape, node.dtype.numpy)
+        if centred:
+            flat = flat - flat.mean(-1, keepdims=True)
+        squares = np.einsum("...k,...k->...", flat, flat)[..., None] / np.asarray(flat.shape[-1], flat.dtype)
+        return (flat * (1 / np.sqrt(squares + np.asarray(eps, flat.dtype)))).reshape(node.shape)
+
+    def lower(self, group, limits):
+        node: graph.Node = group.core
+        operand: Operand = node.args[0]
+        kept = node.attributes["kept"]
+        extent, rows = numel(operand.shape[kept:]), numel(operand.shape[:kept])
+        kind = codegen.compute_type(operand.dtype)
+        constants = (
+            ("T", kind),
+            ("CENTRED", "true" if node.attributes["centred"] else "false"),
+            ("$inverse_root", f"fn inverse_root(x: T) -> T {{ return wt_rsqrt_{kind}(x); }}"),
+        )
+        wide = not limits.is_cpu and extent > 64
+        kernel = codegen.Kernel(limits, "standardize_wide" if wide else "standardize", constants)
+        add_rows(kernel, group, operand, rows, extent, kept)
+        epsilon = kernel.block("epsilon", ())
+        epsilon.returns = ((epsilon.attribute(node, "eps", operand.dtype), operand.dtype),)
+        kernel.store_quads = not wide and extent % 4 == 0
+        kernel.workgroup_size = 64
+        kernel.workgroups = rows if wide else -(-rows // 64)
+        kernel.trips = (3 * -(-extent // 64) + 16) if wide else 3 * extent + extent // 64 + 8
+        return kernel
+
+
+def standardize_gradient(g: Tensor, x: Tensor, out: Tensor, kept: int, eps: float, centred: bool) -> Tensor:
+    """scale * (g - mean(g) - out * mean(g * out)), where out is x off its mean times the scale."""
+    dims = tuple(range(kept, x.ndim))
+    centre = x - x.mean(dims, keepdim=True) if centred else x
+    scale = (centre.square().mean(dims, keepdim=True) + eps).rsqrt()
+    along = (g * out).mean(dims, keepdim=True)
+    if centred:
+        g = g - g.mean(dims, keepdim=True)
+    return (g - out * along) * scale
+
+
+standardize = Standardize(
+    "_standardize", vjp=(standardize_gradient,), public=False, method=False, grad_name="NativeLayerNorm"
+)
 
 
 def softmax_array(x: np.ndarray) -> np.ndarray:

@@ -7,17 +7,15 @@ from typing import Any
 from ... import dtypes, engine, grad_mode
 from ...errors import ShapeError
 from ...ops.pool import window_sum
+from ...ops.row import standardize
 from ...precision import autocasts
 from ...shapes import numel
 from ...tensor import Tensor
 
 
-def normalised(x: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
-    """x with mean 0 and variance 1 over `dims`."""
-    average = x.mean(dims, keepdim=True)
-    centred = x - average
-    variance = centred.square().mean(dims, keepdim=True)
-    return centred * (variance + eps).rsqrt()
+def normalised(x: Tensor, kept: int, eps: float) -> Tensor:
+    """x with mean 0 and variance 1 over the dimensions from `kept` on."""
+    return standardize(x, kept, eps)
 
 
 def check_normalised_shape(
@@ -48,9 +46,8 @@ def layer_norm(
     tensor([-1.,  1.])
     """
     shape = check_normalised_shape("layer_norm", input, normalized_shape, weight, bias)
-    dims = tuple(range(input.ndim - len(shape), input.ndim))
     narrow = input.dtype is dtypes.float16
-    result = normalised(input.float() if narrow else input, dims, eps)
+    result = normalised(input.float() if narrow else input, input.ndim - len(shape), eps)
     result = result.half() if narrow else result
     if weight is not None:
         result = result * weight
@@ -66,10 +63,9 @@ def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None,
     tensor([1., 1.])
     """
     shape = check_normalised_shape("rms_norm", input, normalized_shape, weight)
-    dims = tuple(range(input.ndim - len(shape), input.ndim))
     x = input.float() if input.dtype is dtypes.float16 else input
     eps = dtypes.finfo(x.dtype).eps if eps is None else eps
-    result = (x * (x.square().mean(dims, keepdim=True) + eps).rsqrt()).to(input.dtype)
+    result = standardize(x, input.ndim - len(shape), eps, False).to(input.dtype)
     return result if weight is None else result * weight
 
 
@@ -87,7 +83,7 @@ def group_norm(
             f"num_groups={num_groups}"
         )
     grouped = input.reshape((input._shape[0], num_groups, -1))
-    result = normalised(grouped, (2,), eps).reshape(input._shape)
+    result = normalised(grouped, 2, eps).reshape(input._shape)
     return per_channel(result, weight, bias)
 
 
