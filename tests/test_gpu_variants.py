@@ -18,7 +18,8 @@ def shaders():
 
     device = get_device()
     before = engine._limits_cache
-    engine._limits_cache = (device.limits, dataclasses.replace(engine.limits_of(device), is_cpu=False))
+    limits = dataclasses.replace(engine.limits_of(device), is_cpu=False)
+    engine._limits_cache = (*engine._limits_cache[:2], limits)
     used: set[str] = set()
 
     def observe(record):
