@@ -133,7 +133,21 @@ globals().update(_REGISTRY)
 
 _name_arguments(globals(), [_name for _name in globals() if not _name.startswith("_")])
 
-_LAZY = ("amp", "backends", "cuda", "debug", "devices", "doctor", "func", "nn", "optim", "profiler", "utils", "webgpu")
+_LAZY = (
+    "amp",
+    "backends",
+    "cuda",
+    "debug",
+    "devices",
+    "doctor",
+    "func",
+    "nn",
+    "optim",
+    "profiler",
+    "types",
+    "utils",
+    "webgpu",
+)
 _NN_FUNCTIONS = """
     adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d batch_norm binary_cross_entropy_with_logits bilinear
     channel_shuffle conv1d conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d cosine_embedding_loss

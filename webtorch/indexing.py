@@ -596,7 +596,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 
 
 @method
-def nonzero(input: Tensor, *, as_tuple: bool = False):
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, ...]:
     """The positions of the nonzero elements: an int64 tensor of shape (count, ndim), or a tuple of ndim vectors.
 
     The count depends on the data, so the tensor is read back from a GPU.
