@@ -1,6 +1,6 @@
 """Neural networks: modules, their functions (`functional`), initial values (`init`) and helpers (`utils`)."""
 
-from . import functional, init, parallel, utils
+from . import functional, init, parallel
 from .activation import *  # noqa: F403
 from .activation import __all__ as _activation
 from .class_losses import *  # noqa: F403
@@ -30,8 +30,10 @@ from .transformer import __all__ as _transformer
 from .unpooling import *  # noqa: F403
 from .unpooling import __all__ as _unpooling
 
-__all__ = ["DataParallel", "parallel",
-    "Buffer", "Module", "Parameter", "functional", "init", "utils",
+from . import attention, modules, utils  # isort: skip
+
+__all__ = [
+    "Buffer", "DataParallel", "attention", "modules", "parallel", "Module", "Parameter", "functional", "init", "utils",
     *_activation, *_containers, *_convolution, *_layers, *_loss, *_normalization, *_pooling,
     *_recurrent, *_transformer, *_class_losses, *_lazy, *_resampling, *_unpooling,
 ]  # fmt: skip

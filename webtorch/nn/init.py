@@ -219,3 +219,22 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     order = np.argsort(rand(rows, columns, device="cpu", generator=generator).numpy(), axis=0)
     np.put_along_axis(values, order[: math.ceil(sparsity * rows)], 0.0, axis=0)
     return written(tensor, values)
+
+
+def deprecated(function: Any) -> Any:
+    """A function by the name it had before names of what writes in place ended in an underscore."""
+    old = function.__name__[:-1]
+
+    def renamed(*args: Any, **kwargs: Any) -> Any:
+        warnings.warn(f"`nn.init.{old}` is now deprecated in favor of `nn.init.{old}_`.", FutureWarning, stacklevel=2)
+        return function(*args, **kwargs)
+
+    renamed.__name__ = renamed.__qualname__ = old
+    renamed.__doc__ = f"`{old}_`, by its old name."
+    return renamed
+
+
+uniform, normal, constant, eye, dirac = (deprecated(one) for one in (uniform_, normal_, constant_, eye_, dirac_))
+xavier_uniform, xavier_normal = deprecated(xavier_uniform_), deprecated(xavier_normal_)
+kaiming_uniform, kaiming_normal = deprecated(kaiming_uniform_), deprecated(kaiming_normal_)
+orthogonal, sparse = deprecated(orthogonal_), deprecated(sparse_)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -13,8 +15,11 @@ from .. import creation, dtypes, grad_mode
 from ..autograd.graph import Hooks, RemovableHandle
 from ..devices import device as Device
 from ..tensor import Tensor
+from .backward_hooks import BackwardHooks, watch_last_node
 
 __all__ = ["Buffer", "Module", "Parameter"]
+
+T_destination = dict[str, Any]
 
 
 class Parameter(Tensor):
@@ -118,7 +123,11 @@ class Module:
     """
 
     _version: int = 1
+    T_destination = T_destination
+    dump_patches = False
+    call_super_init = False
     training: bool
+    _is_full_backward_hook: bool | None = None
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
@@ -145,9 +154,9 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         state = self.__dict__
-        if not any(state[name] for name in CALL_HOOKS):
+        if not any(state[name] for name in CALL_HOOKS) and not any(GLOBAL_HOOKS.values()):
             return self.forward(*args, **kwargs)
-        for hook, with_kwargs in list(self._forward_pre_hooks.values()):
+        for hook, with_kwargs in [*everywhere("_forward_pre_hooks"), *self._forward_pre_hooks.values()]:
             if with_kwargs:
                 changed = hook(self, args, kwargs)
                 if changed is not None:
@@ -161,21 +170,28 @@ class Module:
                 if changed is not None:
                     args = changed if isinstance(changed, tuple) else (changed,)
         backward = None
-        if self._backward_hooks or self._backward_pre_hooks:
-            backward = BackwardHooks(self)
+        before = [*everywhere("_backward_pre_hooks"), *self._backward_pre_hooks.values()]
+        own = list(self._backward_hooks.values())
+        after = [*everywhere("_backward_hooks"), *(own if self._is_full_backward_hook is not False else ())]
+        if before or after:
+            backward = BackwardHooks(self, before, after)
             args = backward.wrap_inputs(args)
         try:
             result = self.forward(*args, **kwargs)
         except BaseException:
-            for hook, with_kwargs, always in list(self._forward_hooks.values()):
+            for hook, with_kwargs, always in [*everywhere("_forward_hooks"), *self._forward_hooks.values()]:
                 if always:
                     hook(self, args, kwargs, None) if with_kwargs else hook(self, args, None)
             raise
-        for hook, with_kwargs, _ in list(self._forward_hooks.values()):
+        for hook, with_kwargs, _ in [*everywhere("_forward_hooks"), *self._forward_hooks.values()]:
             changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
             if changed is not None:
                 result = changed
+        if own and self._is_full_backward_hook is False:
+            watch_last_node(self, result, own)
         return backward.wrap_outputs(result) if backward is not None else result
+
+    _call_impl = _wrapped_call_impl = __call__
 
     def register_forward_pre_hook(
         self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
@@ -194,7 +210,20 @@ class Module:
 
         A returned tuple replaces `grad_input`. Only inputs given by position are seen.
         """
+        if self._is_full_backward_hook is False:
+            raise RuntimeError(ONE_KIND_OF_HOOK)
+        self._is_full_backward_hook = True
         return self._add_hook("_backward_hooks", hook, prepend)
+
+    def register_backward_hook(self, hook: Callable) -> RemovableHandle:
+        """Call `hook(module, grad_input, grad_output)` with the gradients at the last operation of the module.
+
+        PyTorch deprecates it: `register_full_backward_hook` sees the inputs of the module itself.
+        """
+        if self._is_full_backward_hook is True:
+            raise RuntimeError(ONE_KIND_OF_HOOK)
+        self._is_full_backward_hook = False
+        return self._add_hook("_backward_hooks", hook, False)
 
     def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(module, grad_output)` before the module's backward pass; a returned tuple replaces `grad_output`."""
@@ -210,7 +239,15 @@ class Module:
 
     def register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
         """Call `hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)` before loading."""
+        return self._add_hook("_load_state_dict_pre_hooks", functools.partial(hook, self), False)
+
+    def _register_load_state_dict_pre_hook(self, hook: Callable, with_module: bool = False) -> RemovableHandle:
+        if with_module:
+            hook = functools.partial(hook, self)
         return self._add_hook("_load_state_dict_pre_hooks", hook, False)
+
+    def _register_state_dict_hook(self, hook: Callable) -> RemovableHandle:
+        return self._add_hook("_state_dict_hooks", hook, False)
 
     def register_load_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
         """Call `hook(module, incompatible_keys)` after loading; it may change the lists of keys."""
@@ -353,6 +390,20 @@ class Module:
             if not isinstance(module, Module):
                 raise AttributeError(f"`{part}` is not an nn.Module")
         return module
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module at a dotted path; with `strict`, there must be one there already."""
+        path, _, name = target.rpartition(".")
+        if target == "":
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {kind_of(module)}")
+        parent = self.get_submodule(path)
+        if strict and not hasattr(parent, name):
+            raise AttributeError(f"{parent._get_name()} has no attribute `{name}`")
+        if hasattr(parent, name) and not isinstance(getattr(parent, name), Module):
+            raise AttributeError(f"`{name}` is not an nn.Module")
+        setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a dotted path."""
@@ -502,6 +553,19 @@ class Module:
         """Move all parameters and buffers to the GPU."""
         return self.to("webgpu")
 
+    def cuda(self, device: Any = None) -> Module:
+        """Move all parameters and buffers to the GPU, whatever its make."""
+        return self.to("webgpu")
+
+    xpu = ipu = mtia = cuda
+
+    def share_memory(self) -> Module:
+        """The module itself: processes do not share its memory."""
+        return self
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing to be done: what runs is fused into kernels in any case."""
+
     def type(self, dst_type: Any) -> Module:
         """Convert all parameters and buffers to a dtype."""
         wanted = dtypes.as_dtype(dst_type)
@@ -522,11 +586,18 @@ class Module:
         """Convert the floating-point parameters and buffers to float16."""
         return self._floats_to(dtypes.float16)
 
+    def bfloat16(self) -> Module:
+        """Convert the floating-point parameters and buffers to bfloat16."""
+        return self._floats_to(dtypes.bfloat16)
+
     def to_empty(self, *, device: Any, recurse: bool = True) -> Module:
         """Move to a device without copying the values."""
         return self._apply(lambda tensor: creation.empty_like(tensor, device=device), recurse)
 
     # ---- training ---------------------------------------------------------------------------------------------------
+
+    def _replicate_for_data_parallel(self) -> Module:
+        return copy.copy(self)
 
     def train(self, mode: bool = True) -> Module:
         """Set training mode for this module and all below it: dropout and batch normalisation behave differently in it."""
@@ -616,7 +687,7 @@ class Module:
     ) -> None:
         """Copy this module's own entries; what went wrong is added to the lists."""
         for hook in list(self._load_state_dict_pre_hooks.values()):
-            hook(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+            hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
         assign = local_metadata.get("assign_to_params_buffers", False)
         buffers = {name: value for name, value in self._buffers.items() if name not in self._non_persistent_buffers_set}
         own = {
@@ -756,7 +827,47 @@ HOOKS = (
     "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
 )  # fmt: skip
 CALL_HOOKS = HOOKS[:4]
+ONE_KIND_OF_HOOK = (
+    "Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only one of them."
+)
 EXTRA_STATE = "_extra_state"
+
+
+# Hooks of all modules, by the name that a module's own ones have.
+GLOBAL_HOOKS: dict[str, Hooks] = {name: Hooks() for name in CALL_HOOKS}
+
+
+def everywhere(name: str) -> list:
+    return list(GLOBAL_HOOKS[name].values())
+
+
+def add_global_hook(name: str, hook: Any) -> RemovableHandle:
+    hooks = GLOBAL_HOOKS[name]
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    return handle
+
+
+def register_module_forward_pre_hook(hook: Callable) -> RemovableHandle:
+    """Call `hook(module, args)` before forward of every module."""
+    return add_global_hook("_forward_pre_hooks", (hook, False))
+
+
+def register_module_forward_hook(
+    hook: Callable, *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
+    """Call `hook(module, args, output)` after forward of every module."""
+    return add_global_hook("_forward_hooks", (hook, with_kwargs, always_call))
+
+
+def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
+    """Call `hook(module, grad_input, grad_output)` when the gradients of a module's inputs are computed, for every one."""
+    return add_global_hook("_backward_hooks", hook)
+
+
+def register_module_full_backward_pre_hook(hook: Callable) -> RemovableHandle:
+    """Call `hook(module, grad_output)` before the backward pass of every module."""
+    return add_global_hook("_backward_pre_hooks", hook)
 
 
 def kind_of(value: Any) -> str:
@@ -789,104 +900,3 @@ def parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
     if other is not None:
         device, dtype = other.device, other.dtype
     return (None if device is None else Device(device)), (None if dtype is None else dtypes.as_dtype(dtype))
-
-
-# ---- backward hooks -------------------------------------------------------------------------------------------------
-
-
-class BackwardHooks:
-    """One call of a module with backward hooks: identity operations around it whose nodes see the gradients."""
-
-    def __init__(self, module: Module) -> None:
-        self.module = module
-        self.grad_outputs: tuple | None = None
-        self.input_count = 0
-        self.input_positions: list[int] = []
-
-    def wrap_inputs(self, args: tuple) -> tuple:
-        self.input_count = len(args)
-        self.input_positions = [position for position, value in enumerate(args) if tracked(value)]
-        if not self.input_positions or not grad_mode.current().grad:
-            self.input_positions = []
-            return args
-        wrapped = boundary([args[position] for position in self.input_positions])
-        wrapped[0]._grad_fn.register_hook(self.at_inputs)
-        result = list(args)
-        for position, value in zip(self.input_positions, wrapped, strict=True):
-            result[position] = value
-        return tuple(result)
-
-    def wrap_outputs(self, result: Any) -> Any:
-        many = isinstance(result, (tuple, list))
-        values = list(result) if many else [result]
-        positions = [position for position, value in enumerate(values) if tracked(value)]
-        if not positions or not grad_mode.current().grad:
-            return result
-        self.output_count, self.output_positions = len(values), positions
-        wrapped = boundary([values[position] for position in positions])
-        wrapped[0]._grad_fn.register_prehook(self.at_outputs)
-        for position, value in zip(positions, wrapped, strict=True):
-            values[position] = value
-        return type(result)(values) if type(result) in (tuple, list) else tuple(values) if many else values[0]
-
-    def at_outputs(self, gradients: tuple) -> tuple:
-        full: list = [None] * self.output_count
-        for position, gradient in zip(self.output_positions, gradients, strict=False):
-            full[position] = gradient
-        current = tuple(full)
-        for hook in list(self.module._backward_pre_hooks.values()):
-            replaced = hook(self.module, current)
-            if replaced is not None:
-                current = replaced if isinstance(replaced, tuple) else (replaced,)
-        self.grad_outputs = current
-        if not self.input_positions:  # nobody asks for the gradients of the inputs: the hooks run here
-            for hook in list(self.module._backward_hooks.values()):
-                if hook(self.module, (None,) * self.input_count, current) is not None:
-                    raise RuntimeError(
-                        "Backward hook for Modules where no input requires gradient should always return None or None for all "
-                        "gradients."
-                    )
-        return tuple(current[position] for position in self.output_positions)
-
-    def at_inputs(self, grad_inputs: tuple, _: tuple) -> tuple | None:
-        if self.grad_outputs is None:
-            return None
-        full: list = [None] * self.input_count
-        for position, gradient in zip(self.input_positions, grad_inputs, strict=False):
-            full[position] = gradient
-        current = tuple(full)
-        for hook in list(self.module._backward_hooks.values()):
-            replaced = hook(self.module, current, self.grad_outputs)
-            if replaced is not None:
-                current = replaced if isinstance(replaced, tuple) else (replaced,)
-                if len(current) != self.input_count:
-                    raise RuntimeError(
-                        f"Backward hook returned an invalid number of grad_input, got {len(current)}, but expected {self.input_count}"
-                    )
-        self.grad_outputs = None
-        return tuple(current[position] for position in self.input_positions)
-
-
-def tracked(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.requires_grad
-
-
-def boundary(values: list[Tensor]) -> list[Tensor]:
-    """The same tensors behind one node of the recorded graph."""
-    from ..autograd.function import Function
-
-    class BackwardHookFunction(Function):
-        @staticmethod
-        def forward(ctx: Any, *tensors: Tensor) -> tuple:
-            ctx.set_materialize_grads(False)
-            return tuple(tensor.detach() for tensor in tensors)
-
-        @staticmethod
-        def backward(ctx: Any, *gradients: Any) -> tuple:
-            return gradients
-
-        @staticmethod
-        def jvp(ctx: Any, *tangents: Any) -> tuple:
-            return tangents
-
-    return list(BackwardHookFunction.apply(*values))

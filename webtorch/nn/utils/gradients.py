@@ -9,7 +9,7 @@ import webtorch
 from ... import creation, grad_mode
 from ...tensor import Tensor
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+__all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
 
 def gradients_of(parameters: Any) -> list[Tensor]:
@@ -90,3 +90,10 @@ def clip_grad_value_(parameters: Any, clip_value: float, foreach: Any = None) ->
     with grad_mode.no_grad():
         for gradient in gradients_of(parameters):
             gradient.clamp_(-float(clip_value), float(clip_value))
+
+
+def clip_grad_norm(
+    parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: Any = None
+) -> Tensor:
+    """`clip_grad_norm_`, by its old name."""
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
