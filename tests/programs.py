@@ -12,6 +12,7 @@ import pathlib
 
 import numpy as np
 import pytest
+from sampling import need
 
 import webtorch
 
@@ -76,8 +77,14 @@ class Programs(dict):
 
     def check(self, name, device):
         """Run a program on webtorch and compare with what was written down."""
-        with webtorch.device(device):
-            observed = [plain(value) for value in self[name](webtorch)]
+        try:
+            with webtorch.device(device):
+                observed = [plain(value) for value in self[name](webtorch)]
+        except webtorch.DTypeError as error:
+            if "shader-f64" not in str(error):
+                raise
+            need("float64", device)
+            raise
         self.compare(name, observed)
 
     def check_torch(self, name):
