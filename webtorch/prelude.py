@@ -24,6 +24,7 @@ PRELUDE_FILES = (
     "integer.wgsl",
     "random.wgsl",
     "complex.wgsl",
+    "fft_radix.wgsl",
 )
 PAIRS_FILE = "int64_pairs.wgsl"
 
