@@ -3,7 +3,14 @@
 //
 // Supplied by codegen: T, WORKGROUP, RADIX, butterflies(): how many in all, extent(): the length of a row, span(): the
 // length of the transforms that are done already, inverse(), load(row, k): any fused producer, root(j): exp(-2 pi i j /
-// extent), butterfly(values, sign), store(i, value): any fused consumer.
+// extent), store(i, value): any fused consumer, butterfly(row, j, count, turn, base, sign): the loads, turned, their
+// transform, and the stores, written out, because arrays that are indexed in loops are slow.
+
+// Element `at` of a row, turned by a root of unity.
+fn turned(row: u32, at: u32, number: u32, sign: f32) -> T {
+  let w = root(number);
+  return wt_mul_c64(load(row, at), T(w.x, -sign * w.y));
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -19,18 +26,7 @@ fn main(
   let row = number / count;
   let j = number % count;
   let k = j % span();
-  let sign = select(-1.0f, 1.0f, inverse() == 1u);
   let turn = k * (count / span());
-  var values: array<T, RADIX>;
-  values[0] = load(row, j);
-  for (var i = 1u; i < RADIX; i += 1u) {
-    var w = root(i * turn);
-    w.y *= -sign;
-    values[i] = wt_mul_c64(load(row, j + i * count), w);
-  }
-  values = butterfly(values, sign);
   let base = row * extent() + (j / span()) * span() * RADIX + k;
-  for (var i = 0u; i < RADIX; i += 1u) {
-    store(base + i * span(), values[i]);
-  }
+  butterfly(row, j, count, turn, base, select(-1.0f, 1.0f, inverse() == 1u));
 }

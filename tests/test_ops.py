@@ -62,7 +62,8 @@ KINDS = (Elementwise, Cast, Copy, Fill, Reduce, Softmax, Scan, View, Join, Take,
 
 def test_every_row_is_of_a_kind_that_is_tested():
     # The rows of webtorch.nn are tested with it, in test_nn and test_attention; those of vmap in test_func, two in test_counting,
-    # those of complex numbers' memory in test_complex.
+    # those of complex numbers' memory in test_complex, of transforms in
+    # test_fft.
     elsewhere = {
         "_attention",
         "_attention_gradient",
@@ -76,6 +77,8 @@ def test_every_row_is_of_a_kind_that_is_tested():
         "_spread",
         "_search",
         "_combine_at",
+        "_fft",
+        "_fft_pass",
         "_parts",
         "_pairs",
         "_blocks",

@@ -103,6 +103,7 @@ from .tensor import Size, Tensor
 from .windows import *  # noqa: F403
 from . import fft
 from .fft import ifft, irfft, rfft
+from .spectra import *  # noqa: F403
 from .typing_rules import is_complex, is_floating_point, is_nonzero, is_tensor, numel, result_type
 from .version import __version__
 

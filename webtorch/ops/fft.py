@@ -109,12 +109,7 @@ class Pass(Op):
         kernel.parameter("span", node.attributes["span"])
         kernel.parameter("inverse", int(node.attributes["inverse"]))
         if fixed:
-            values = f"array<T, {radix}>"
-            body = f"return wt_transform{radix}_c64(v, sign);"
-            kernel.constants += (
-                ("RADIX", radix),
-                ("$butterfly", f"fn butterfly(v: {values}, sign: f32) -> {values} {{ {body} }}"),
-            )
+            kernel.constants += (("RADIX", radix), ("$butterfly", butterfly(radix)))
         else:
             kernel.parameter("radix", radix)
         load = kernel.block("load", ("row", "k"))
@@ -127,6 +122,19 @@ class Pass(Op):
         kernel.workgroup_size = 64
         kernel.workgroups = -(-work // 64)
         return kernel
+
+
+def butterfly(radix: int) -> str:
+    """The hole of fft.wgsl that is written out."""
+    loads = ["load(row, j)"]
+    loads += [f"turned(row, j + {i}u * count, {i}u * turn, sign)" for i in range(1, radix)]
+    stores = [f"store(base + {i}u * span(), values[{i}]);" for i in range(radix)]
+    return (
+        "fn butterfly(row: u32, j: u32, count: u32, turn: u32, base: u32, sign: f32) {\n"
+        f"  let values = wt_transform{radix}_c64(array<T, {radix}>({', '.join(loads)}), sign);\n  "
+        + "\n  ".join(stores)
+        + "\n}"
+    )
 
 
 class Transform(Op):

@@ -277,18 +277,44 @@ def slice_gradient(g, x_shape, dim, start, length, step):
 
 
 def unfold_gradient(g, x_shape, dimension, size, step):
-    """The sum of the windows' gradients, each window position placed where it was read."""
+    """The sum of the windows' gradients, each placed where its window was."""
     from .pad import pad
 
     if not x_shape:
         return g.reshape(())
+    length = x_shape[dimension]
+    order = (*(d for d in range(g.ndim - 1) if d != dimension), dimension, g.ndim - 1)
+    whole = overlap_added(g.permute(order), step, (g._shape[dimension] - 1) * step + size)
+    low = [0] * len(x_shape)
+    if whole._shape[-1] != length:
+        whole = pad(whole, tuple(low), tuple(1 for _ in low), (*whole._shape[:-1], length), 0.0)
+    back = list(range(whole.ndim - 1))
+    back.insert(dimension, whole.ndim - 1)
+    return whole.permute(tuple(back))
+
+
+def overlap_added(frames, step, length):
+    """The sum of frames [..., count, size] that begin `step` elements apart, `length` elements in all.
+
+    Each frame is cut into pieces of `step` elements; the pieces of one number lie side by side, so there is one sum for
+    each piece of a frame, not one for each element.
+    """
+    from .pad import pad
+
+    *lead, count, size = frames._shape
+    pieces = max(1, -(-size // step))
+    zeros, ones = (0,) * len(lead), (1,) * len(lead)
+    if pieces * step != size:
+        frames = pad(frames, (*zeros, 0, 0), (*ones, 1, 1), (*lead, count, pieces * step), 0.0)
+    blocks = (*lead, count + pieces - 1, step)
     total = None
-    for position in range(size):
-        low, steps = [0] * len(x_shape), [1] * len(x_shape)
-        low[dimension], steps[dimension] = position, step
-        part = pad(g.select(-1, position), tuple(low), tuple(steps), x_shape, 0.0)
+    for piece in range(pieces):
+        part = frames.narrow(-1, piece * step, step)
+        if pieces > 1:
+            part = pad(part, (*zeros, piece, 0), (*ones, 1, 1), blocks, 0.0)
         total = part if total is None else total + part
-    return total if total is not None else g.sum(-1)
+    whole = total.reshape((*lead, blocks[-2] * step))
+    return whole.narrow(-1, 0, length) if whole._shape[-1] > length else whole
 
 
 def overlaps(shape, strides) -> bool:
