@@ -1,16 +1,10 @@
 // One pass of a Fourier transform over the rows of a matrix: each invocation transforms RADIX elements of a row. The
 // passes reorder as they go (Stockham; in the form of Govindaraju and others, 2008), so that the last leaves all in place.
 //
-// Supplied by codegen: T, WORKGROUP, RADIX, butterflies(): how many in all, extent(): the length of a row, span(): the
-// length of the transforms that are done already, inverse(), load(row, k): any fused producer, root(j): exp(-2 pi i j /
-// extent), store(i, value): any fused consumer, butterfly(row, j, count, turn, base, sign): the loads, turned, their
-// transform, and the stores, written out, because arrays that are indexed in loops are slow.
-
-// Element `at` of a row, turned by a root of unity.
-fn turned(row: u32, at: u32, number: u32, sign: f32) -> T {
-  let w = root(number);
-  return wt_mul_c64(load(row, at), T(w.x, -sign * w.y));
-}
+// Supplied by codegen: WORKGROUP, RADIX, butterflies(): how many in all, extent(): the length of a row, span(): the length
+// of the transforms that are done already, butterfly(row, j, count, turn, base): it loads the elements j, j + count ... of
+// a row, turned by the roots of unity 0, turn, 2 turn ..., and stores their transform at base, base + span ... It is written
+// out, because arrays that are indexed in loops are slow.
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -28,5 +22,5 @@ fn main(
   let k = j % span();
   let turn = k * (count / span());
   let base = row * extent() + (j / span()) * span() * RADIX + k;
-  butterfly(row, j, count, turn, base, select(-1.0f, 1.0f, inverse() == 1u));
+  butterfly(row, j, count, turn, base);
 }

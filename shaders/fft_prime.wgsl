@@ -1,7 +1,9 @@
 // One pass of a Fourier transform, for a factor of the length that has no butterfly: each invocation computes one element
 // of the result as a sum of radix() products.
 //
-// Supplied by codegen: as for fft.wgsl, but radix(): the factor, and results(): how many elements in all.
+// Supplied by codegen: WORKGROUP, radix(): the factor, results(): how many elements in all, extent() and span() as for
+// fft.wgsl, load(row, k): any fused producer, turned(row, k, j): that turned by root of unity j, store(i, value): any
+// fused consumer.
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -19,12 +21,9 @@ fn main(
   let done = span() * radix();
   let j = at / done * span() + at % span();
   let frequency = at % done; // k + span * q: which root of unity of order `done` element j + count moves by
-  let sign = select(-1.0f, 1.0f, inverse() == 1u);
   var sum = load(row, j);
   for (var i = 1u; i < radix(); i += 1u) {
-    var w = root((i * frequency) % done * (extent() / done));
-    w.y *= -sign;
-    sum += wt_mul_c64(load(row, j + i * count), w);
+    sum += turned(row, j + i * count, (i * frequency) % done * (extent() / done));
   }
   store(number, sum);
 }

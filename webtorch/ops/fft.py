@@ -19,6 +19,12 @@ BUTTERFLIES = (8, 5, 4, 3, 2)  # factors that a kernel transforms at once; other
 LARGEST_PRIME = 61  # above it a convolution is cheaper than a sum
 KEPT_TABLES = 32
 
+# An element of a row, turned by a root of unity.
+TURNED = """fn turned(row: u32, k: u32, j: u32) -> T {
+  let w = root(j);
+  return wt_mul_c64(load(row, k), T(w.x, select(w.y, -w.y, inverse() == 1u)));
+}"""
+
 _tables: OrderedDict[tuple, tuple] = OrderedDict()
 
 
@@ -102,7 +108,7 @@ class Pass(Op):
         rows, constants = node.args
         radix, length = node.attributes["radix"], node.attributes["length"]
         fixed = radix in BUTTERFLIES
-        kernel = codegen.Kernel(limits, "fft" if fixed else "fft_prime", (("T", "c64"),))
+        kernel = codegen.Kernel(limits, "fft" if fixed else "fft_prime", (("T", "c64"), ("$turned", TURNED)))
         work = node.size // radix if fixed else node.size
         kernel.parameter("butterflies" if fixed else "results", work)
         kernel.parameter("extent", length)
@@ -127,10 +133,11 @@ class Pass(Op):
 def butterfly(radix: int) -> str:
     """The hole of fft.wgsl that is written out."""
     loads = ["load(row, j)"]
-    loads += [f"turned(row, j + {i}u * count, {i}u * turn, sign)" for i in range(1, radix)]
+    loads += [f"turned(row, j + {i}u * count, {i}u * turn)" for i in range(1, radix)]
     stores = [f"store(base + {i}u * span(), values[{i}]);" for i in range(radix)]
     return (
-        "fn butterfly(row: u32, j: u32, count: u32, turn: u32, base: u32, sign: f32) {\n"
+        "fn butterfly(row: u32, j: u32, count: u32, turn: u32, base: u32) {\n"
+        "  let sign = select(-1.0f, 1.0f, inverse() == 1u);\n"
         f"  let values = wt_transform{radix}_c64(array<T, {radix}>({', '.join(loads)}), sign);\n  "
         + "\n  ".join(stores)
         + "\n}"

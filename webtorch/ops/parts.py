@@ -333,7 +333,7 @@ def view_as_complex(input: Tensor) -> Tensor:
     lie side by side at an even place.
 
     >>> webtorch.view_as_complex(webtorch.tensor([[1.0, 2.0], [-3.0, 0.5]]))
-    tensor([ 1.0000+2.0000j, -3.0000+0.5000j])
+    tensor([ 1.+2.0000j, -3.+0.5000j])
     """
     check_tensor(input, "view_as_complex")
     call = f"view_as_complex({describe(input)})"
@@ -363,7 +363,7 @@ def conj(input: Tensor) -> Tensor:
     """The complex conjugates, computed at once; a real tensor is returned itself.
 
     >>> webtorch.conj(webtorch.tensor([1.0 + 2.0j, -3.0j]))
-    tensor([ 1.-2.j, -0.+3.j])
+    tensor([1.-2.j, -0.+3.j])
     """
     check_tensor(input, "conj")
     return _conj(input) if input.dtype.is_complex else input
