@@ -8,7 +8,7 @@ import pytest
 
 from webtorch.__main__ import main
 from webtorch.accuracy import measure, report, samples, sources, walk
-from webtorch.accuracy.oracle import EITHER_ZERO, fingerprint, oracle, rows
+from webtorch.accuracy.oracle import EITHER_ZERO, oracle, rows
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECORDED = report.read(ROOT / "docs" / "accuracy.json")
@@ -150,15 +150,15 @@ def test_the_page_is_what_the_command_makes():
     assert (ROOT / "docs" / "accuracy.md").read_text("utf-8") == report.page(RECORDED)
 
 
-def test_the_record_holds_every_row_as_it_is_now():
-    current = {name: fingerprint(row) for name, row in rows().items()}
-    assert set(RECORDED["rows"]) == set(current), "run: python -m webtorch accuracy --output docs/accuracy.md"
-    stale = [name for name, entry in RECORDED["rows"].items() if entry["fingerprint"] != current[name]]
-    assert not stale, f"run: python -m webtorch accuracy --ops {','.join(stale)} --output docs/accuracy.md"
+def test_the_record_holds_no_row_that_is_gone():
+    """A row that is new is held to the bound of all rows until it is recorded."""
+    assert set(RECORDED["rows"]) <= set(ROWS), "run: python -m webtorch accuracy --output docs/accuracy.md"
 
 
 def recorded(name, column, software):
     """The worst error in the record: of that column, or on an unknown GPU twice that of llvmpipe and a bit."""
+    if name not in RECORDED["rows"]:
+        return 4
     records = RECORDED["rows"][name]["records"]
     if column in records and software:
         return records[column]["worst"]
@@ -176,7 +176,8 @@ def test_no_function_is_worse_than_recorded(device):
         # A smaller sample of two arguments may still hit upon a worse place.
         allowed = max(recorded(name, source.name, software), slack) * (1 if alone else 1.5)
         wild = allowed > 1000  # a difference of almost equal numbers: another sample may hit upon a worse one
-        known = RECORDED["rows"][name]["records"].get(source.name, {"wrong": 0})["wrong"]
+        entry = RECORDED["rows"].get(name, {"records": {}})
+        known = entry["records"].get(source.name, {"wrong": 0})["wrong"]
         if (record.worst > allowed and not wild) or (record.wrong and not known):
             worse[name] = (record.worst, record.worst_at, allowed, record.wrong, record.wrong_at)
     assert not worse
@@ -196,6 +197,8 @@ def test_the_bounds_are_kept():
             record = entry["records"][column]
             assert record["wrong"] == 0 or name == "_lerp_scalar", (name, column)
             if name in LIKE_PYTORCH:
+                theirs = entry["records"].get("PyTorch")
+                assert theirs is None or record["worst"] <= 2 * theirs["worst"], (name, column)
                 continue
             assert record["worst"] <= (2 if name in COMMON else 4), (name, column)
 
