@@ -37,10 +37,10 @@ def rows() -> dict[str, Elementwise]:
         if not type(row).__module__.startswith("webtorch.ops") or "bitcast<" in "".join(row.wgsl.values()):
             continue
         try:
-            compute, _ = row.rule(dtypes.float32, name)
+            compute, result = row.rule(dtypes.float32, name)
         except DTypeError:
             continue
-        if compute is dtypes.float32 and row.expression(compute) is not None:
+        if compute is dtypes.float32 and not result.is_complex and row.expression(compute) is not None:
             found[name] = row
     return found
 
@@ -104,7 +104,8 @@ def exact_nan_to_num(x: np.ndarray) -> np.ndarray:
 
 # Rows of which a zero may have either sign: a tie between +0 and -0, or a result that has come down to 0.
 EITHER_ZERO = {
-    "maximum", "minimum", "fmax", "fmin", "clamp_min", "clamp_max", "relu", "relu6", "hardtanh", "logsigmoid", "tanhshrink",
+    "maximum", "minimum", "fmax", "fmin", "clamp_min", "clamp_max", "_lerp_scalar", "relu", "relu6", "hardtanh",
+    "logsigmoid", "tanhshrink",
 }  # fmt: skip
 
 EXACT: dict[str, Callable[..., np.ndarray]] = {

@@ -20,6 +20,7 @@ from ..errors import DeviceError, DeviceUnavailableError
 from ..ops import TABLE
 from . import samples
 from .measure import BLOCK
+from .oracle import rows
 
 __all__ = ["Adapter", "Local", "Source", "Torch", "open_sources"]
 
@@ -125,7 +126,14 @@ class Torch(Source):
         return None
 
     def has(self, op: str) -> bool:
-        return self.function(op) is not None
+        function = self.function(op)
+        if function is None:
+            return False
+        try:
+            function(*(self.torch.ones(1) for _ in range(rows()[op].inputs))).numpy()
+        except (TypeError, RuntimeError):  # another function of this name
+            return False
+        return True
 
     def evaluate(self, op: str, arguments: Sequence[np.ndarray]) -> np.ndarray:
         tensors = [self.torch.from_numpy(np.array(x)) for x in arguments]
