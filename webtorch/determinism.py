@@ -146,8 +146,8 @@ def get_float32_matmul_precision() -> str:
 
 
 def get_num_threads() -> int:
-    """How many threads one operation on the cpu may use: numpy's matrix products take the number in OMP_NUM_THREADS or
-    OPENBLAS_NUM_THREADS, or one per core that this process may run on; other operations take one.
+    """How many threads one operation on the cpu may use: the number in OMP_NUM_THREADS or OPENBLAS_NUM_THREADS, or one per
+    core that this process may run on. Matrix products and large elementwise operations take them all.
 
     >>> import webtorch
     >>> webtorch.get_num_threads() >= 1

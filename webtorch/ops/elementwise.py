@@ -5,12 +5,13 @@ They have no kernel of their own: they are expanded wherever their values are re
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import batching, codegen, components, dtypes, engine, graph, precision, tangents
+from .. import batching, blocks, codegen, components, dtypes, engine, graph, precision, tangents
 from ..dtypes import dtype as DType
 from ..errors import DTypeError
 from ..graph import Operand, Scalar
@@ -321,7 +322,10 @@ class Elementwise(Op):
 
     def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
         attributes = node.attributes
-        result = self.numpy(*arrays, **attributes) if attributes else self.numpy(*arrays)
+        function = functools.partial(self.numpy, **attributes) if attributes else self.numpy
+        result = blocks.elementwise(function, arrays, node.shape, node.size)
+        if result is None:
+            result = function(*arrays)
         if np.shape(result) != node.shape:
             result = np.broadcast_to(result, node.shape)
         return result

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph, precision
+from .. import batching, blocks, codegen, dtypes, engine, graph, precision
 from ..errors import DTypeError
 from ..graph import Operand
 from ..shapes import normalize_dim, numel
@@ -77,7 +77,7 @@ class Softmax(Op):
         return result
 
     def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
-        return self.numpy(arrays[0]) if node.size else np.empty(node.shape, node.dtype.numpy)
+        return blocks.rows(self.numpy, arrays[0]) if node.size else np.empty(node.shape, node.dtype.numpy)
 
     def lower(self, group, limits):
         node: graph.Node = group.core
@@ -150,13 +150,16 @@ class Standardize(Op):
     def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
         (x,) = arrays
         kept, eps, centred = (node.attributes[name] for name in ("kept", "eps", "centred"))
-        flat = np.reshape(x, (*x.shape[:kept], -1))
         if not node.size:
             return np.empty(node.shape, node.dtype.numpy)
-        if centred:
-            flat = flat - flat.mean(-1, keepdims=True)
-        squares = np.einsum("...k,...k->...", flat, flat)[..., None] / np.asarray(flat.shape[-1], flat.dtype)
-        return (flat * (1 / np.sqrt(squares + np.asarray(eps, flat.dtype)))).reshape(node.shape)
+
+        def standardized(rows: np.ndarray) -> np.ndarray:
+            if centred:
+                rows = rows - rows.mean(-1, keepdims=True)
+            squares = np.einsum("...k,...k->...", rows, rows)[..., None] / np.asarray(rows.shape[-1], rows.dtype)
+            return rows * (1 / np.sqrt(squares + np.asarray(eps, rows.dtype)))
+
+        return blocks.rows(standardized, np.reshape(x, (*x.shape[:kept], -1))).reshape(node.shape)
 
     def lower(self, group, limits):
         node: graph.Node = group.core
@@ -198,8 +201,10 @@ standardize = Standardize(
 
 
 def softmax_array(x: np.ndarray) -> np.ndarray:
-    shifted = np.exp(x - x.max(-1, keepdims=True))
-    return shifted / shifted.sum(-1, keepdims=True)
+    shifted = x - x.max(-1, keepdims=True)
+    np.exp(shifted, out=shifted)
+    shifted /= shifted.sum(-1, keepdims=True)
+    return shifted
 
 
 def log_softmax_array(x: np.ndarray) -> np.ndarray:

@@ -1,0 +1,100 @@
+"""Large elementwise work on the cpu in blocks: what a block needs stays in the caches, and threads share the blocks."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+BLOCK = 1 << 15  # elements: some arrays of this size fit a core's own cache
+WORTH = 1 << 17  # below this many elements, one call for all of them is faster
+
+_pool: Any = None
+_lock = threading.Lock()
+
+
+def forget_threads() -> None:
+    """In a forked child the threads of the parent do not exist."""
+    global _pool
+    _pool = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forget_threads)
+
+
+def shared_out(work: Callable[[int, int], None], start: int, end: int, step: int) -> None:
+    """Call `work(from, to)` for pieces of `start` ... `end` of `step` elements, on as many threads as may be used."""
+    from .determinism import get_num_threads
+
+    pieces = -(-(end - start) // step)
+    threads = min(get_num_threads(), pieces)
+    if threads <= 1:
+        walk(work, start, end, step)
+        return
+    global _pool
+    with _lock:
+        if _pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            _pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="webtorch")
+    share = -(-pieces // threads) * step
+    others = [
+        _pool.submit(walk, work, first, min(first + share, end), step) for first in range(start + share, end, share)
+    ]
+    walk(work, start, min(start + share, end), step)
+    for other in others:
+        other.result()
+
+
+def walk(work: Callable[[int, int], None], start: int, end: int, step: int) -> None:
+    with np.errstate(all="ignore"):  # each thread has a setting of its own
+        for first in range(start, end, step):
+            work(first, min(first + step, end))
+
+
+def elementwise(function: Callable, arrays: list, shape: tuple[int, ...], size: int) -> np.ndarray | None:
+    """`function(*arrays)` for a function of single elements; None where blocks would not help."""
+    if size < WORTH:
+        return None
+    flat = []
+    for array in arrays:
+        if not isinstance(array, np.ndarray) or array.ndim == 0:
+            flat.append(array)
+        elif array.shape == shape and array.flags.c_contiguous:
+            flat.append(array.reshape(-1))
+        else:
+            return None
+
+    def part(start: int, end: int) -> np.ndarray:
+        return function(*(one[start:end] if isinstance(one, np.ndarray) and one.ndim else one for one in flat))
+
+    first = part(0, BLOCK)
+    result = np.empty(size, first.dtype)
+    result[:BLOCK] = first
+
+    def store(start: int, end: int) -> None:
+        result[start:end] = part(start, end)
+
+    shared_out(store, BLOCK, size, BLOCK)
+    return result.reshape(shape)
+
+
+def rows(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    """`function` of an array, for a function of single rows of the last dimension."""
+    if x.size < WORTH or x.ndim < 2 or not x.flags.c_contiguous or x.shape[-1] > x.size // 4:
+        return function(x)
+    flat = x.reshape(-1, x.shape[-1])
+    step = max(1, 2 * BLOCK // x.shape[-1])
+    first = function(flat[:step])
+    result = np.empty((len(flat), *first.shape[1:]), first.dtype)
+    result[:step] = first
+
+    def store(start: int, end: int) -> None:
+        result[start:end] = function(flat[start:end])
+
+    shared_out(store, step, len(flat), step)
+    return result.reshape(x.shape)
