@@ -253,3 +253,40 @@ def autocasts(function: F, name: str | None = None) -> F:
 
     call.autocast = policy  # type: ignore[attr-defined]
     return call  # type: ignore[return-value]
+
+
+# ---- sums of 16-bit numbers -----------------------------------------------------------------------------------------
+
+
+def widened(function: F) -> F:
+    """A compound that computes in float32 where its first argument is a 16-bit float, and rounds its results once, to that
+    argument's dtype (or the `dtype` that the call says): means, variances and norms neither overflow nor lose what the
+    type could hold."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **given: Any) -> Any:
+        from .tensor import Tensor
+
+        first = args[0] if args else given.get("input")
+        if not isinstance(first, Tensor):
+            return function(*args, **given)
+        said = given.get("dtype")
+        target = first.dtype if said is None else dtypes.as_dtype(said)
+        wide = dtypes.accumulator(target)
+        if wide is target:
+            return function(*args, **given)
+        if said is not None:
+            given["dtype"] = wide
+        if args:
+            args = (first.to(wide), *args[1:])
+        else:
+            given["input"] = first.to(wide)
+        result = function(*args, **given)
+        if given.get("out") is not None:
+            return result
+        if isinstance(result, Tensor):
+            return result.to(target)
+        narrowed = [one.to(target) if isinstance(one, Tensor) and one.dtype is wide else one for one in result]
+        return type(result)(*narrowed) if hasattr(result, "_fields") else type(result)(narrowed)
+
+    return call  # type: ignore[return-value]

@@ -13,7 +13,7 @@ from .grad_mode import no_grad
 from .ops import TABLE
 from .ops.binary import where
 from .ops.parts import complex
-from .precision import autocasts
+from .precision import autocasts, widened
 from .shapes import broadcast_shapes, normalize_dim
 from .tensor import Tensor
 
@@ -25,6 +25,7 @@ __all__ = [
 
 @method
 @autocasts
+@widened
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix.
 
@@ -124,6 +125,7 @@ trapz = trapezoid
 
 
 @method
+@widened
 def cov(
     input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
 ) -> Tensor:
@@ -179,6 +181,7 @@ def cov(
 
 
 @method
+@widened
 def corrcoef(input: Tensor) -> Tensor:
     """The correlation coefficients of variables (rows) over observations (columns), between -1 and 1.
 
@@ -278,6 +281,7 @@ def histc(input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:
 
 @method
 @autocasts
+@widened
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of the difference.
 
@@ -289,6 +293,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
 
 
 @autocasts
+@widened
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
     """The p-norm distance of every row of `x1` to every row of `x2`; leading dimensions are batches and broadcast.
 
@@ -398,6 +403,7 @@ def log_of_sum(a: Tensor, b: Tensor) -> Tensor:
 
 @method
 @autocasts
+@widened
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """log(cumsum(exp(input))) along `dim`, without overflow.
 

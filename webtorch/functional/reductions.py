@@ -12,7 +12,7 @@ from ..ops import TABLE, tracks
 from ..ops.elementwise import not_for_complex, store_out
 from ..ops.parts import squared_size
 from ..ops.reduce import amax, amin, sum
-from ..precision import autocasts
+from ..precision import autocasts, widened
 from ..shapes import (
     normalize_dim,
     normalize_dims,
@@ -49,6 +49,7 @@ def floating(input: Tensor, dtype: Any, call: str) -> Tensor:
 
 @method
 @autocasts
+@widened
 def mean(
     input: Tensor,
     dim: Any = None,
@@ -67,10 +68,7 @@ def mean(
     input = floating(input, dtype, "mean")
     dims = dims_of(input, axis if dim is None else dim, "mean")
     count = numel(tuple(input._shape[d] for d in dims))
-    if input.dtype is dtypes.float16:  # the sum of many halves may overflow where their mean does not
-        result = (sum(input.float(), dims, keepdim) / count).half() if dims else input.clone()
-    else:
-        result = sum(input, dims, keepdim) / count if dims else input.clone()
+    result = sum(input, dims, keepdim) / count if dims else input.clone()
     return result if out is None else store_out("mean", result, out)
 
 
@@ -92,6 +90,7 @@ def spread(input: Tensor, dim: Any, correction: Any, unbiased: Any, keepdim: boo
 
 @method
 @autocasts
+@widened
 def var(
     input: Tensor,
     dim: Any = None,
@@ -114,6 +113,7 @@ def var(
 
 @method
 @autocasts
+@widened
 def std(
     input: Tensor,
     dim: Any = None,
@@ -135,6 +135,7 @@ def std(
 
 
 @autocasts
+@widened
 def var_mean(
     input: Tensor,
     dim: Any = None,
@@ -154,6 +155,7 @@ def var_mean(
 
 
 @autocasts
+@widened
 def std_mean(
     input: Tensor,
     dim: Any = None,
@@ -175,6 +177,7 @@ def std_mean(
 
 @method
 @autocasts
+@widened
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """log(sum(exp(input))) over `dim`, without overflow.
 
@@ -211,6 +214,7 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
 
 @method
 @autocasts
+@widened
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over `dim` with NaN taken as zero.
 
@@ -227,6 +231,7 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any 
 
 @method
 @autocasts
+@widened
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean over `dim` of the elements that are not NaN.
 
@@ -356,6 +361,7 @@ def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> tuple[T
 
 @method
 @autocasts
+@widened
 def norm(
     input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Tensor | None = None, dtype: Any = None
 ) -> Tensor:

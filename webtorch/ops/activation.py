@@ -15,7 +15,7 @@ from . import describe
 from .binary import where
 from .elementwise import Elementwise, floating, floating_only
 from .unary import abs, erf, exp, no_bool, numpy_sigmoid, sigmoid, tanh
-from .variant import Checked, Optioned, Variant, wide
+from .variant import Checked, Optioned, Variant
 
 # The constants of `selu`, for which zero mean and unit variance are a fixed point, and of `gelu`'s approximation.
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -166,7 +166,7 @@ hardtanh = Checked("hardtanh", numpy=numpy_clip, dtype=no_bool, scalars={"min_va
 tensor([-1.0000,  0.5000,  1.0000])
 """)
 
-leaky_relu = Elementwise("leaky_relu", numpy=wide(lambda x, negative_slope: np.where(x > 0, x, x * negative_slope)), dtype=floating_only,
+leaky_relu = Elementwise("leaky_relu", numpy=lambda x, negative_slope: np.where(x > 0, x, x * negative_slope), dtype=floating_only,
     scalars={"negative_slope": 0.01}, wgsl={"float": "select({x} * {negative_slope}, {x}, wt_gt({x}, {t}(0)))"},
     vjp=(lambda g, x, negative_slope: where(x > 0, g, g * negative_slope),),
     doc="""x where it is positive, else x * `negative_slope`.
@@ -175,7 +175,7 @@ leaky_relu = Elementwise("leaky_relu", numpy=wide(lambda x, negative_slope: np.w
 tensor([-0.0100,  2.0000])
 """)
 
-elu = Elementwise("elu", numpy=wide(numpy_elu), dtype=floating_only, scalars={"alpha": 1.0},
+elu = Elementwise("elu", numpy=numpy_elu, dtype=floating_only, scalars={"alpha": 1.0},
     wgsl={"float": "select({alpha} * wt_expm1({x}), {x}, wt_gt({x}, {t}(0)))"},
     vjp=(lambda g, x, alpha: where(x <= 0, g * alpha * exp(negative_part(x)), g),),
     doc="""x where it is positive, else alpha * (exp(x) - 1).
@@ -184,7 +184,7 @@ elu = Elementwise("elu", numpy=wide(numpy_elu), dtype=floating_only, scalars={"a
 tensor([-0.6321,  2.0000])
 """)
 
-selu = Elementwise("selu", numpy=wide(lambda x: SELU_SCALE * numpy_elu(x, SELU_ALPHA)), dtype=floating_only, grad_name="Elu",
+selu = Elementwise("selu", numpy=lambda x: SELU_SCALE * numpy_elu(x, SELU_ALPHA), dtype=floating_only, grad_name="Elu",
     wgsl={"float": "{t}(1.0507009873554805) * select({t}(1.6732632423543772) * wt_expm1({x}), {x}, wt_gt({x}, {t}(0)))"},
     vjp=(lambda g, x: where(x <= 0, g * (SELU_SCALE * SELU_ALPHA) * exp(negative_part(x)), g * SELU_SCALE),),
     doc="""`elu` scaled so that zero mean and unit variance are kept through layers.
@@ -193,7 +193,7 @@ selu = Elementwise("selu", numpy=wide(lambda x: SELU_SCALE * numpy_elu(x, SELU_A
 tensor([-1.1113,  2.1014])
 """)
 
-celu = Elementwise("celu", numpy=wide(numpy_celu), dtype=floating_only, scalars={"alpha": 1.0},
+celu = Elementwise("celu", numpy=numpy_celu, dtype=floating_only, scalars={"alpha": 1.0},
     wgsl={"float": "select({alpha} * wt_expm1(wt_divide({x}, {alpha})), {x}, wt_gt({x}, {t}(0)))"},
     vjp=(lambda g, x, alpha: where(x <= 0, g * exp(negative_part(x) / alpha), g),),
     doc="""x where it is positive, else alpha * (exp(x / alpha) - 1).
@@ -202,7 +202,7 @@ celu = Elementwise("celu", numpy=wide(numpy_celu), dtype=floating_only, scalars=
 tensor([-0.7869,  2.0000])
 """)
 
-gelu = Optioned("gelu", numpy=wide(numpy_gelu), dtype=floating_only, options={"approximate": "none"}, choose=choose_gelu,
+gelu = Optioned("gelu", numpy=numpy_gelu, dtype=floating_only, options={"approximate": "none"}, choose=choose_gelu,
     wgsl={"float": "{x} * {t}(0.5) * ({t}(1) + wt_erf({x} * {t}(0.7071067811865476)))"},
     vjp=(gelu_gradient,), doc="""x times the normal distribution's probability of a number below x.
 
@@ -212,25 +212,25 @@ gelu = Optioned("gelu", numpy=wide(numpy_gelu), dtype=floating_only, options={"a
 tensor([-0.1587,  1.9545])
 """)
 
-_gelu_tanh = Variant("_gelu_tanh", of="gelu", numpy=wide(numpy_gelu_tanh), dtype=floating_only,
+_gelu_tanh = Variant("_gelu_tanh", of="gelu", numpy=numpy_gelu_tanh, dtype=floating_only,
     wgsl={"float": "{x} * {t}(0.5) * ({t}(1) + wt_tanh({t}(0.7978845608028654) * ({x} + {t}(0.044715) * {x} * {x} * {x})))"},
     vjp=(gelu_tanh_gradient,), doc="`gelu` with tanh in place of erf.")
 
-silu = Elementwise("silu", numpy=wide(lambda x: x * numpy_sigmoid(x)), dtype=floating_only, wgsl={"float": "wt_silu({x})"},
+silu = Elementwise("silu", numpy=lambda x: x * numpy_sigmoid(x), dtype=floating_only, wgsl={"float": "wt_silu({x})"},
     vjp=(silu_gradient,), doc="""x * sigmoid(x), also known as swish.
 
 >>> webtorch.silu(webtorch.tensor([-1.0, 2.0]))
 tensor([-0.2689,  1.7616])
 """)
 
-mish = Elementwise("mish", numpy=wide(numpy_mish), dtype=floating_only, wgsl={"float": "wt_mish({x})"},
+mish = Elementwise("mish", numpy=numpy_mish, dtype=floating_only, wgsl={"float": "wt_mish({x})"},
     vjp=(mish_gradient,), doc="""x * tanh(softplus(x)).
 
 >>> webtorch.mish(webtorch.tensor([-1.0, 2.0]))
 tensor([-0.3034,  1.9440])
 """)
 
-hardsigmoid = Elementwise("hardsigmoid", numpy=wide(lambda x: numpy_clip(x + 3, 0, 6) / 6), dtype=floating_only,
+hardsigmoid = Elementwise("hardsigmoid", numpy=lambda x: numpy_clip(x + 3, 0, 6) / 6, dtype=floating_only,
     wgsl={"float": "wt_divide(wt_clamp({x} + {t}(3), {t}(0), {t}(6)), {t}(6))"},
     vjp=(lambda g, x: where(outside(x, -3, 3), 0, g / 6),), doc="""x / 6 + 1/2, limited to the range from 0 to 1.
 
@@ -238,7 +238,7 @@ hardsigmoid = Elementwise("hardsigmoid", numpy=wide(lambda x: numpy_clip(x + 3, 
 tensor([0.0000, 0.5000, 0.7500])
 """)
 
-hardswish = Elementwise("hardswish", numpy=wide(lambda x: x * numpy_clip(x + 3, 0, 6) / 6), dtype=floating_only,
+hardswish = Elementwise("hardswish", numpy=lambda x: x * numpy_clip(x + 3, 0, 6) / 6, dtype=floating_only,
     wgsl={"float": "wt_divide({x} * wt_clamp({x} + {t}(3), {t}(0), {t}(6)), {t}(6))"},
     vjp=(lambda g, x: where(x <= -3, 0, where(x < 3, g * (x / 3 + 0.5), g)),), doc="""x * hardsigmoid(x).
 
@@ -246,7 +246,7 @@ hardswish = Elementwise("hardswish", numpy=wide(lambda x: x * numpy_clip(x + 3, 
 tensor([-0.0000, 0.6667, 4.0000])
 """)
 
-hardshrink = Elementwise("hardshrink", numpy=wide(lambda x, lambd: np.where((x >= -lambd) & (x <= lambd), 0, x)), dtype=floating_only,
+hardshrink = Elementwise("hardshrink", numpy=lambda x, lambd: np.where((x >= -lambd) & (x <= lambd), 0, x), dtype=floating_only,
     scalars={"lambd": 0.5}, wgsl={"float": "select({x}, {t}(0), wt_le(wt_abs({x}), {lambd}))"},
     vjp=(lambda g, x, lambd: where((x >= -lambd) & (x <= lambd), 0, g),),
     doc="""x where it lies outside [-lambd, lambd], else 0.
@@ -255,7 +255,7 @@ hardshrink = Elementwise("hardshrink", numpy=wide(lambda x, lambd: np.where((x >
 tensor([-1.,  0.])
 """)
 
-softshrink = Checked("softshrink", numpy=wide(numpy_softshrink), dtype=floating_only, scalars={"lambd": 0.5}, check=check_lambd,
+softshrink = Checked("softshrink", numpy=numpy_softshrink, dtype=floating_only, scalars={"lambd": 0.5}, check=check_lambd,
     wgsl={
         "float": "select(select(select({t}(0), {x}, wt_isnan({x})), {x} + {lambd}, wt_lt({x}, -{lambd})),"
         " {x} - {lambd}, wt_gt({x}, {lambd}))",
@@ -267,7 +267,7 @@ softshrink = Checked("softshrink", numpy=wide(numpy_softshrink), dtype=floating_
 tensor([-0.5000,  0.0000])
 """)
 
-softplus = Elementwise("softplus", numpy=wide(numpy_softplus), dtype=floating_only, scalars={"beta": 1.0, "threshold": 20.0},
+softplus = Elementwise("softplus", numpy=numpy_softplus, dtype=floating_only, scalars={"beta": 1.0, "threshold": 20.0},
     wgsl={"float": "select(wt_divide(wt_softplus({x} * {beta}), {beta}), {x}, wt_gt({x} * {beta}, {threshold}))"},
     vjp=(lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta)),),
     doc="""log(1 + exp(beta * x)) / beta, a smooth relu; x itself where beta * x is above `threshold`.
@@ -276,7 +276,7 @@ softplus = Elementwise("softplus", numpy=wide(numpy_softplus), dtype=floating_on
 tensor([ 0.3133,  2.1269, 30.0000])
 """)
 
-softsign = Elementwise("softsign", numpy=wide(lambda x: x / (1 + np.abs(x))), dtype=floating_no_bool,
+softsign = Elementwise("softsign", numpy=lambda x: x / (1 + np.abs(x)), dtype=floating_no_bool,
     wgsl="wt_divide({x}, {t}(1) + wt_abs({x}))",
     vjp=(lambda g, x: g / ((1 + abs(x)) * (1 + abs(x))),), doc="""x / (1 + |x|).
 
@@ -284,7 +284,7 @@ softsign = Elementwise("softsign", numpy=wide(lambda x: x / (1 + np.abs(x))), dt
 tensor([-0.5000,  0.7500])
 """)
 
-tanhshrink = Elementwise("tanhshrink", numpy=wide(lambda x: x - np.tanh(x)), dtype=floating_no_bool, wgsl="{x} - wt_tanh({x})",
+tanhshrink = Elementwise("tanhshrink", numpy=lambda x: x - np.tanh(x), dtype=floating_no_bool, wgsl="{x} - wt_tanh({x})",
     vjp=(lambda g, x: g * (tanh(x) * tanh(x)),), doc="""x - tanh(x).
 
 >>> webtorch.tanhshrink(webtorch.tensor([-1.0, 2.0]))
@@ -300,7 +300,7 @@ threshold = Elementwise("threshold", numpy=numpy_threshold, dtype=no_bool, scala
 tensor([-7.,  2.])
 """)
 
-logsigmoid = Elementwise("logsigmoid", numpy=wide(numpy_logsigmoid), dtype=floating_only,
+logsigmoid = Elementwise("logsigmoid", numpy=numpy_logsigmoid, dtype=floating_only,
     wgsl={"float": "wt_logsigmoid({x})"}, grad_name="LogSigmoid",
     vjp=(lambda g, x: g * sigmoid(-x),), doc="""log(sigmoid(x)), without overflow.
 
@@ -308,7 +308,7 @@ logsigmoid = Elementwise("logsigmoid", numpy=wide(numpy_logsigmoid), dtype=float
 tensor([-1.3133, -0.1269])
 """)
 
-_prelu = Variant("_prelu", of="prelu", numpy=wide(lambda x, y: np.where(x > 0, x, y * x)), dtype=floating_only, grad_name="PreluKernel",
+_prelu = Variant("_prelu", of="prelu", numpy=lambda x, y: np.where(x > 0, x, y * x), dtype=floating_only, grad_name="PreluKernel",
     wgsl={"float": "select({y} * {x}, {x}, wt_gt({x}, {t}(0)))"},
     vjp=(lambda g, x, y: where(x > 0, g, g * y), lambda g, x: where(x > 0, 0, g * x)),
     doc="`prelu` with the slopes in the shape of x.")

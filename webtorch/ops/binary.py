@@ -26,7 +26,7 @@ from .elementwise import (
 )
 from .parts import real
 from .unary import isnan, log, no_bool, sigmoid, zeros
-from .variant import Checked, NextAfter, Optioned, Variant, wide
+from .variant import Checked, NextAfter, Optioned, Variant
 
 LN2 = math.log(2)
 
@@ -324,7 +324,7 @@ tensor([31., 32.])
 """)
 
 _add_scaled = Variant("_add_scaled",
-    complex="{x} + wt_mul({alpha}, {y})", of="add", numpy=wide(lambda x, y, alpha: x + whole_scalar(alpha, x) * y),
+    complex="{x} + wt_mul({alpha}, {y})", of="add", numpy=lambda x, y, alpha: x + whole_scalar(alpha, x) * y,
     scalars={"alpha": 1}, check=check_alpha,
     wgsl={"float": "{x} + {alpha} * {y}", "int": "{x} + {alpha} * {y}", "bool": "{x} | ({y} & ({alpha} != 0.0))"},
     vjp=(lambda g: g, lambda g, alpha: g * alpha), doc="`add` with a factor.")
@@ -339,7 +339,7 @@ tensor([ 0.5000, -2.0000])
 """)
 
 _sub_scaled = Variant("_sub_scaled",
-    complex="{x} - wt_mul({alpha}, {y})", of="sub", numpy=wide(lambda x, y, alpha: x - whole_scalar(alpha, x) * y),
+    complex="{x} - wt_mul({alpha}, {y})", of="sub", numpy=lambda x, y, alpha: x - whole_scalar(alpha, x) * y,
     scalars={"alpha": 1}, check=check_alpha,
     wgsl={"float": "{x} - {alpha} * {y}", "int": "{x} - {alpha} * {y}"},
     vjp=(lambda g: g, lambda g, alpha: g * -alpha), doc="`sub` with a factor.")
@@ -353,7 +353,7 @@ tensor([9., 8.])
 """)
 
 _rsub_scaled = Variant("_rsub_scaled",
-    complex="{y} - wt_mul({alpha}, {x})", of="rsub", numpy=wide(lambda x, y, alpha: y - whole_scalar(alpha, x) * x),
+    complex="{y} - wt_mul({alpha}, {x})", of="rsub", numpy=lambda x, y, alpha: y - whole_scalar(alpha, x) * x,
     scalars={"alpha": 1}, check=check_alpha,
     wgsl={"float": "{y} - {alpha} * {x}", "int": "{y} - {alpha} * {x}"},
     vjp=(lambda g, alpha: g * -alpha, lambda g: g), doc="`rsub` with a factor.")
@@ -380,15 +380,15 @@ tensor([ 3.5000, -3.5000])
 tensor([ 3, -4])
 """)
 
-_div_trunc = Variant("_div_trunc", of="div", numpy=wide(numpy_divide_trunc), dtype=no_bool,
+_div_trunc = Variant("_div_trunc", of="div", numpy=numpy_divide_trunc, dtype=no_bool,
     wgsl={"float": "wt_trunc(wt_divide({x}, {y}))", "int": "wt_trunc_divide({x}, {y})"}, domain=(0.3, 3.0),
     vjp=(lambda g: zeros(g), lambda g: zeros(g)), doc="`div` rounded towards zero.")
 
-_div_floor = Variant("_div_floor", of="div", numpy=wide(numpy_divide_floor), dtype=no_bool, wgsl={"float": "wt_floor_divide({x}, {y})",
+_div_floor = Variant("_div_floor", of="div", numpy=numpy_divide_floor, dtype=no_bool, wgsl={"float": "wt_floor_divide({x}, {y})",
     "int": "wt_floor_divide({x}, {y})"}, domain=(0.3, 3.0), vjp=(lambda g: zeros(g), lambda g: zeros(g)),
     doc="`div` rounded down.")
 
-floor_divide = Elementwise("floor_divide", numpy=wide(numpy_divide_floor), dtype=no_bool, domain=(0.3, 3.0),
+floor_divide = Elementwise("floor_divide", numpy=numpy_divide_floor, dtype=no_bool, domain=(0.3, 3.0),
     wgsl={"float": "wt_floor_divide({x}, {y})", "int": "wt_floor_divide({x}, {y})"},
     vjp=(lambda g: zeros(g), lambda g: zeros(g)), doc="""x / y rounded down. Keeps integer dtypes.
 
@@ -398,7 +398,7 @@ Integers divided by 0 raise RuntimeError on the cpu and give 0 on webgpu. Raises
 tensor([ 3, -4])
 """)
 
-remainder = Elementwise("remainder", numpy=wide(numpy_remainder), dtype=no_bool, domain=(0.3, 3.0),
+remainder = Elementwise("remainder", numpy=numpy_remainder, dtype=no_bool, domain=(0.3, 3.0),
     wgsl={"float": "wt_remainder({x}, {y})", "int": "wt_remainder({x}, {y})"},
     vjp=(lambda g: g, lambda g, x, y: -g * _div_floor(x, y)),
     doc="""x - y * floor(x / y), as Python's %: it has the sign of y.
@@ -409,7 +409,7 @@ Integers divided by 0 raise RuntimeError on the cpu and give 0 on webgpu. Raises
 tensor([2, 1])
 """)
 
-fmod = Elementwise("fmod", numpy=wide(numpy_fmod), dtype=no_bool, domain=(0.3, 3.0),
+fmod = Elementwise("fmod", numpy=numpy_fmod, dtype=no_bool, domain=(0.3, 3.0),
     wgsl={"float": "wt_fmod({x}, {y})", "int": "wt_fmod({x}, {y})"},
     vjp=(lambda g: g, lambda g, x, y: -g * _div_trunc(x, y)),
     doc="""x - y * trunc(x / y), as in C: it has the sign of x.
@@ -420,7 +420,7 @@ Integers divided by 0 raise RuntimeError on the cpu and give 0 on webgpu. Raises
 tensor([ 2, -2])
 """)
 
-pow = Power("pow", complex="wt_pow({x}, {y})", numpy=wide(numpy_pow), dtype=no_bool, check=check_power,
+pow = Power("pow", complex="wt_pow({x}, {y})", numpy=numpy_pow, dtype=no_bool, check=check_power,
     wgsl={"float": "wt_pow({x}, {y})", "int": "wt_pow({x}, {y})"}, domain=(0.3, 3.0),
     vjp=(pow_base_gradient, pow_exponent_gradient), doc="""x to the power y; either may be a number.
 
@@ -435,11 +435,11 @@ _pow_square = Variant("_pow_square", complex="wt_square({x})", of="pow", numpy=l
     vjp=(lambda g, x: g * (2 * x), None), doc="`pow` with the exponent 2.")
 
 _pow_cube = Variant("_pow_cube",
-    complex="wt_mul(wt_square({x}), {x})", of="pow", numpy=wide(lambda x, y: x * x * x), inputs=2, dtype=no_bool,
+    complex="wt_mul(wt_square({x}), {x})", of="pow", numpy=lambda x, y: x * x * x, inputs=2, dtype=no_bool,
     wgsl={"float": "{x} * {x} * {x}", "int": "{x} * {x} * {x}"}, vjp=(lambda g, x: g * (3 * (x * x)), None),
     doc="`pow` with the exponent 3.")
 
-_pow_root = Variant("_pow_root", complex="wt_sqrt({x})", of="pow", numpy=wide(lambda x, y: np.sqrt(x)), inputs=2, dtype=inexact_only,
+_pow_root = Variant("_pow_root", complex="wt_sqrt({x})", of="pow", numpy=lambda x, y: np.sqrt(x), inputs=2, dtype=inexact_only,
     wgsl={"float": "wt_sqrt({x})"},
     domain=(0.3, 3.0), vjp=(lambda g, out: g / (2 * out), None), doc="`pow` with the exponent 0.5.")
 
@@ -456,7 +456,7 @@ float_power = Elementwise("float_power", complex="wt_pow({x}, {y})", numpy=np.po
 tensor([1.0000, 0.5000, 0.3333], dtype=webtorch.float64)
 """)
 
-atan2 = Elementwise("atan2", numpy=wide(np.arctan2), dtype=floating, wgsl="wt_atan2({x}, {y})", domain=(0.3, 3.0),
+atan2 = Elementwise("atan2", numpy=np.arctan2, dtype=floating, wgsl="wt_atan2({x}, {y})", domain=(0.3, 3.0),
     vjp=(lambda g, x, y: atan2_gradient(g, x, y, y), lambda g, x, y: -atan2_gradient(g, x, y, x)),
     doc="""The angle in [-pi, pi] of the point with ordinate x and abscissa y.
 
@@ -472,7 +472,7 @@ copysign = Elementwise("copysign", numpy=np.copysign, dtype=floating, wgsl="wt_c
 tensor([-1., -2.])
 """)
 
-ldexp = Elementwise("ldexp", numpy=wide(numpy_ldexp), dtype=floating, wgsl="wt_ldexp({x}, {y})",
+ldexp = Elementwise("ldexp", numpy=numpy_ldexp, dtype=floating, wgsl="wt_ldexp({x}, {y})",
     vjp=(lambda g, y: ldexp(g, y), lambda g, out: g * out * LN2),
     doc="""x * 2**y, rounded once when y is whole. Integers are taken as the default floating dtype.
 
@@ -480,7 +480,7 @@ ldexp = Elementwise("ldexp", numpy=wide(numpy_ldexp), dtype=floating, wgsl="wt_l
 tensor([4.0000, 1.5000])
 """)
 
-hypot = Elementwise("hypot", numpy=wide(np.hypot), dtype=floating_only, wgsl={"float": "wt_hypot({x}, {y})"},
+hypot = Elementwise("hypot", numpy=np.hypot, dtype=floating_only, wgsl={"float": "wt_hypot({x}, {y})"},
     vjp=(lambda g, out, x: g * (x / out), lambda g, out, y: g * (y / out)), domain=(0.3, 3.0),
     doc="""sqrt(x * x + y * y) without overflow. Only for floating dtypes; its derivative at (0, 0) is NaN.
 
@@ -488,7 +488,7 @@ hypot = Elementwise("hypot", numpy=wide(np.hypot), dtype=floating_only, wgsl={"f
 tensor([5.])
 """)
 
-logaddexp = Elementwise("logaddexp", numpy=wide(np.logaddexp), dtype=floating_only,
+logaddexp = Elementwise("logaddexp", numpy=np.logaddexp, dtype=floating_only,
     wgsl={"float": "wt_logaddexp({x}, {y})"}, inplace=False,
     vjp=(lambda g, x, y: g * sigmoid(x - y), lambda g, x, y: g * sigmoid(y - x)),
     doc="""log(exp(x) + exp(y)) without overflow. Only for floating dtypes.
@@ -497,7 +497,7 @@ logaddexp = Elementwise("logaddexp", numpy=wide(np.logaddexp), dtype=floating_on
 tensor([   1.6931, 1000.0000])
 """)
 
-logaddexp2 = Elementwise("logaddexp2", numpy=wide(np.logaddexp2), dtype=floating_only,
+logaddexp2 = Elementwise("logaddexp2", numpy=np.logaddexp2, dtype=floating_only,
     wgsl={"float": "wt_logaddexp2({x}, {y})"}, inplace=False,
     vjp=(lambda g, x, y: g * sigmoid((x - y) * LN2), lambda g, x, y: g * sigmoid((y - x) * LN2)),
     doc="""log2(2**x + 2**y) without overflow. Only for floating dtypes.
@@ -506,7 +506,7 @@ logaddexp2 = Elementwise("logaddexp2", numpy=wide(np.logaddexp2), dtype=floating
 tensor([2., 4.])
 """)
 
-xlogy = Elementwise("xlogy", numpy=wide(numpy_xlogy), dtype=floating, wgsl="wt_xlogy({x}, {y})", domain=(0.3, 3.0),
+xlogy = Elementwise("xlogy", numpy=numpy_xlogy, dtype=floating, wgsl="wt_xlogy({x}, {y})", domain=(0.3, 3.0),
     vjp=(xlogy_gradient, lambda g, x, y: g * x / y), doc="""x * log(y), 0 where x is 0, and NaN where y is NaN.
 
 >>> webtorch.xlogy(webtorch.tensor([0.0, 2.0]), webtorch.tensor([0.0, 3.0]))
@@ -726,7 +726,7 @@ clamp_max = Elementwise("clamp_max", numpy=np.minimum, wgsl="wt_minimum({x}, {y}
 tensor([-2.,  0.])
 """)
 
-lerp = Lerp("lerp", complex="wt_lerp({x}, {y}, {z})", numpy=wide(numpy_lerp), dtype=inexact_only, check=check_lerp, inputs=3,
+lerp = Lerp("lerp", complex="wt_lerp({x}, {y}, {z})", numpy=numpy_lerp, dtype=inexact_only, check=check_lerp, inputs=3,
     wgsl={"float": "select({y} - ({y} - {x}) * ({t}(1) - {z}), {x} + {z} * ({y} - {x}), wt_lt(wt_abs({z}), {t}(0.5)))"},
     vjp=(lambda g, z: g * (1 - z), lambda g, z: g * z, lambda g, x, y: g * (y - x)),
     doc="""x + weight * (y - x), where the weight z is a number or a tensor. Only for floating dtypes, which must agree.
@@ -736,14 +736,14 @@ tensor([ 0.2500, 12.5000])
 """)
 
 _lerp_scalar = Variant("_lerp_scalar",
-    complex="wt_lerp({x}, {y}, {weight})", of="lerp", numpy=wide(lambda x, y, weight: numpy_lerp(x, y, weight)),
+    complex="wt_lerp({x}, {y}, {weight})", of="lerp", numpy=lambda x, y, weight: numpy_lerp(x, y, weight),
     dtype=inexact_only, check=check_same_dtype,
     scalars={"weight": 0.5},
     wgsl={"float": "select({y} - ({y} - {x}) * ({t}(1) - {weight}), {x} + {weight} * ({y} - {x}), wt_lt(wt_abs({weight}), {t}(0.5)))"},
     vjp=(lambda g, weight: g * (1 - weight), lambda g, weight: g * weight), doc="`lerp` with a number as weight.")
 
 addcmul = Elementwise("addcmul",
-    complex="{x} + wt_mul(wt_mul({value}, {y}), {z})", numpy=wide(lambda x, y, z, value: x + whole_scalar(value, x) * y * z), dtype=no_bool,
+    complex="{x} + wt_mul(wt_mul({value}, {y}), {z})", numpy=lambda x, y, z, value: x + whole_scalar(value, x) * y * z, dtype=no_bool,
     scalars={"value": 1},
     wgsl={"float": "{x} + {value} * {y} * {z}", "int": "{x} + {value} * {y} * {z}"},
     vjp=(lambda g: g, lambda g, z, value: g * (z * value), lambda g, y, value: g * (y * value)),
@@ -754,7 +754,7 @@ tensor([61.])
 """)
 
 addcdiv = Checked("addcdiv",
-    complex="{x} + wt_divide(wt_mul({value}, {y}), {z})", numpy=wide(lambda x, y, z, value: x + value * y / z), dtype=no_bool,
+    complex="{x} + wt_divide(wt_mul({value}, {y}), {z})", numpy=lambda x, y, z, value: x + value * y / z, dtype=no_bool,
     scalars={"value": 1}, check=check_float_division,
     wgsl={"float": "{x} + wt_divide({value} * {y}, {z})"}, domain=(0.3, 3.0),
     vjp=(lambda g: g, lambda g, z, value: g * (value / z), lambda g, y, z, value: -g * (value * y / (z * z))),

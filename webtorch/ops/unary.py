@@ -14,7 +14,7 @@ from ..errors import DTypeError
 from ..tensor import Tensor
 from . import describe
 from .elementwise import Elementwise, comparison, fill, floating, floating_only, integral, logical, numeric
-from .variant import Optioned, Variant, wide
+from .variant import Optioned, Variant
 
 PI = math.pi
 LN2 = math.log(2)
@@ -272,12 +272,12 @@ tensor([0.5000, 1.5000, 2.3000])
 """)
 
 _round_finer = Variant("_round_finer", of="round",
-    numpy=wide(lambda x, factor: np.round(x * x.dtype.type(factor)) / x.dtype.type(factor)),
+    numpy=lambda x, factor: np.round(x * x.dtype.type(factor)) / x.dtype.type(factor),
     dtype=floating_only, scalars={"factor": 1.0}, wgsl={"float": "wt_divide(wt_round({x} * {factor}), {factor})"},
     vjp=(lambda g: zeros(g),), doc="`round` to a positive number of decimals: `factor` is that power of ten.")
 
 _round_coarser = Variant("_round_coarser", of="round",
-    numpy=wide(lambda x, factor: np.round(x / x.dtype.type(factor)) * x.dtype.type(factor)),
+    numpy=lambda x, factor: np.round(x / x.dtype.type(factor)) * x.dtype.type(factor),
     dtype=floating_only, scalars={"factor": 1.0}, wgsl={"float": "wt_round(wt_divide({x}, {factor})) * {factor}"},
     vjp=(lambda g: zeros(g),), doc="`round` to a multiple of `factor`, a power of ten.")
 
@@ -307,7 +307,7 @@ square = Elementwise("square", complex="wt_square({x})", numpy=lambda x: x * x, 
 tensor([ 9., 16.])
 """)
 
-sqrt = Elementwise("sqrt", complex="wt_sqrt({x})", numpy=wide(np.sqrt), dtype=floating, wgsl="wt_sqrt({x})", domain=(0.3, 3.0),
+sqrt = Elementwise("sqrt", complex="wt_sqrt({x})", numpy=np.sqrt, dtype=floating, wgsl="wt_sqrt({x})", domain=(0.3, 3.0),
     vjp=(lambda g, out: g / (2 * out),),
     doc="""The square root; NaN for negative numbers. Its derivative at 0 is infinite.
 
@@ -316,35 +316,35 @@ tensor([2., 3.])
 """)
 
 rsqrt = Elementwise("rsqrt",
-    complex="wt_rsqrt({x})", numpy=wide(lambda x: 1 / np.sqrt(x)), dtype=floating, wgsl="wt_rsqrt({x})", domain=(0.3, 3.0),
+    complex="wt_rsqrt({x})", numpy=lambda x: 1 / np.sqrt(x), dtype=floating, wgsl="wt_rsqrt({x})", domain=(0.3, 3.0),
     vjp=(lambda g, out: -0.5 * g * (out * out * out),), doc="""1 / sqrt(x): infinite at 0, NaN for negative numbers.
 
 >>> webtorch.rsqrt(webtorch.tensor([4.0, 16.0]))
 tensor([0.5000, 0.2500])
 """)
 
-exp = Elementwise("exp", complex="wt_exp({x})", numpy=wide(np.exp), dtype=floating, wgsl="wt_exp({x})",
+exp = Elementwise("exp", complex="wt_exp({x})", numpy=np.exp, dtype=floating, wgsl="wt_exp({x})",
     vjp=(lambda g, out: g * out,), doc="""e to the power x.
 
 >>> webtorch.exp(webtorch.tensor([0.0, 1.0]))
 tensor([1.0000, 2.7183])
 """)
 
-exp2 = Elementwise("exp2", numpy=wide(np.exp2), dtype=floating, wgsl="wt_exp2({x})",
+exp2 = Elementwise("exp2", numpy=np.exp2, dtype=floating, wgsl="wt_exp2({x})",
     vjp=(lambda g, out: g * out * LN2,), doc="""2 to the power x.
 
 >>> webtorch.exp2(webtorch.tensor([0, 3]))
 tensor([1., 8.])
 """)
 
-expm1 = Elementwise("expm1", complex="wt_expm1({x})", numpy=wide(np.expm1), dtype=floating, wgsl="wt_expm1({x})",
+expm1 = Elementwise("expm1", complex="wt_expm1({x})", numpy=np.expm1, dtype=floating, wgsl="wt_expm1({x})",
     vjp=(lambda g, out: g * (out + 1),), doc="""exp(x) - 1, precise for small x too.
 
 >>> webtorch.expm1(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 1.7183])
 """)
 
-log = Elementwise("log", complex="wt_log({x})", numpy=wide(np.log), dtype=floating, wgsl="wt_log({x})", domain=(0.3, 3.0),
+log = Elementwise("log", complex="wt_log({x})", numpy=np.log, dtype=floating, wgsl="wt_log({x})", domain=(0.3, 3.0),
     vjp=(lambda g, x: g / x,), doc="""The natural logarithm: -inf at 0, NaN for negative numbers.
 
 >>> webtorch.log(webtorch.tensor([1.0, 10.0]))
@@ -359,98 +359,98 @@ tensor([0., 3.])
 """)
 
 log1p = Elementwise("log1p",
-    complex="wt_log1p({x})", numpy=wide(numpy_log1p), dtype=floating, wgsl="wt_log1p({x})", domain=(-0.6, 3.0), grad_name="Log1P",
+    complex="wt_log1p({x})", numpy=numpy_log1p, dtype=floating, wgsl="wt_log1p({x})", domain=(-0.6, 3.0), grad_name="Log1P",
     vjp=(lambda g, x: g / (x + 1),), doc="""log(1 + x), precise for small x too.
 
 >>> webtorch.log1p(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 0.6931])
 """)
 
-log2 = Elementwise("log2", complex="wt_log2({x})", numpy=wide(np.log2), dtype=floating, wgsl="wt_log2({x})", domain=(0.3, 3.0),
+log2 = Elementwise("log2", complex="wt_log2({x})", numpy=np.log2, dtype=floating, wgsl="wt_log2({x})", domain=(0.3, 3.0),
     vjp=(lambda g, x: g / (x * LN2),), doc="""The logarithm to base 2.
 
 >>> webtorch.log2(webtorch.tensor([1.0, 8.0]))
 tensor([0., 3.])
 """)
 
-sin = Elementwise("sin", complex="wt_sin({x})", numpy=wide(np.sin), dtype=floating, wgsl="wt_sin({x})",
+sin = Elementwise("sin", complex="wt_sin({x})", numpy=np.sin, dtype=floating, wgsl="wt_sin({x})",
     vjp=(lambda g, x: g * cos(x),), doc="""The sine of an angle in radians; NaN for the infinities.
 
 >>> webtorch.sin(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 0.8415])
 """)
 
-cos = Elementwise("cos", complex="wt_cos({x})", numpy=wide(np.cos), dtype=floating, wgsl="wt_cos({x})",
+cos = Elementwise("cos", complex="wt_cos({x})", numpy=np.cos, dtype=floating, wgsl="wt_cos({x})",
     vjp=(lambda g, x: -g * sin(x),), doc="""The cosine of an angle in radians; NaN for the infinities.
 
 >>> webtorch.cos(webtorch.tensor([0.0, 1.0]))
 tensor([1.0000, 0.5403])
 """)
 
-tan = Elementwise("tan", complex="wt_tan({x})", numpy=wide(np.tan), dtype=floating, wgsl="wt_tan({x})", domain=(-1.2, 1.2),
+tan = Elementwise("tan", complex="wt_tan({x})", numpy=np.tan, dtype=floating, wgsl="wt_tan({x})", domain=(-1.2, 1.2),
     vjp=(lambda g, out: g * (1 + out * out),), doc="""The tangent of an angle in radians; NaN for the infinities.
 
 >>> webtorch.tan(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 1.5574])
 """)
 
-asin = Elementwise("asin", complex="wt_asin({x})", numpy=wide(np.arcsin), dtype=floating, wgsl="wt_asin({x})", domain=(-0.9, 0.9),
+asin = Elementwise("asin", complex="wt_asin({x})", numpy=np.arcsin, dtype=floating, wgsl="wt_asin({x})", domain=(-0.9, 0.9),
     vjp=(lambda g, x: g * rsqrt(1 - x * x),), doc="""The angle in [-pi/2, pi/2] whose sine is x; NaN outside [-1, 1].
 
 >>> webtorch.asin(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 1.5708])
 """)
 
-acos = Elementwise("acos", complex="wt_acos({x})", numpy=wide(np.arccos), dtype=floating, wgsl="wt_acos({x})", domain=(-0.9, 0.9),
+acos = Elementwise("acos", complex="wt_acos({x})", numpy=np.arccos, dtype=floating, wgsl="wt_acos({x})", domain=(-0.9, 0.9),
     vjp=(lambda g, x: -g * rsqrt(1 - x * x),), doc="""The angle in [0, pi] whose cosine is x; NaN outside [-1, 1].
 
 >>> webtorch.acos(webtorch.tensor([0.0, 1.0]))
 tensor([1.5708, 0.0000])
 """)
 
-atan = Elementwise("atan", complex="wt_atan({x})", numpy=wide(np.arctan), dtype=floating, wgsl="wt_atan({x})",
+atan = Elementwise("atan", complex="wt_atan({x})", numpy=np.arctan, dtype=floating, wgsl="wt_atan({x})",
     vjp=(lambda g, x: g / (x * x + 1),), doc="""The angle in [-pi/2, pi/2] whose tangent is x.
 
 >>> webtorch.atan(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 0.7854])
 """)
 
-sinh = Elementwise("sinh", complex="wt_sinh({x})", numpy=wide(np.sinh), dtype=floating, wgsl="wt_sinh({x})",
+sinh = Elementwise("sinh", complex="wt_sinh({x})", numpy=np.sinh, dtype=floating, wgsl="wt_sinh({x})",
     vjp=(lambda g, x: g * cosh(x),), doc="""The hyperbolic sine.
 
 >>> webtorch.sinh(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 1.1752])
 """)
 
-cosh = Elementwise("cosh", complex="wt_cosh({x})", numpy=wide(np.cosh), dtype=floating, wgsl="wt_cosh({x})",
+cosh = Elementwise("cosh", complex="wt_cosh({x})", numpy=np.cosh, dtype=floating, wgsl="wt_cosh({x})",
     vjp=(lambda g, x: g * sinh(x),), doc="""The hyperbolic cosine.
 
 >>> webtorch.cosh(webtorch.tensor([0.0, 1.0]))
 tensor([1.0000, 1.5431])
 """)
 
-tanh = Elementwise("tanh", complex="wt_tanh({x})", numpy=wide(np.tanh), dtype=floating, wgsl="wt_tanh({x})",
+tanh = Elementwise("tanh", complex="wt_tanh({x})", numpy=np.tanh, dtype=floating, wgsl="wt_tanh({x})",
     vjp=(lambda g, out: g * (1 - out * out),), doc="""The hyperbolic tangent.
 
 >>> webtorch.tanh(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 0.7616])
 """)
 
-asinh = Elementwise("asinh", complex="wt_asinh({x})", numpy=wide(np.arcsinh), dtype=floating, wgsl="wt_asinh({x})",
+asinh = Elementwise("asinh", complex="wt_asinh({x})", numpy=np.arcsinh, dtype=floating, wgsl="wt_asinh({x})",
     vjp=(lambda g, x: g * rsqrt(x * x + 1),), doc="""The number whose hyperbolic sine is x.
 
 >>> webtorch.asinh(webtorch.tensor([0.0, 1.0]))
 tensor([0.0000, 0.8814])
 """)
 
-acosh = Elementwise("acosh", complex="wt_acosh({x})", numpy=wide(np.arccosh), dtype=floating, wgsl="wt_acosh({x})", domain=(1.2, 4.0),
+acosh = Elementwise("acosh", complex="wt_acosh({x})", numpy=np.arccosh, dtype=floating, wgsl="wt_acosh({x})", domain=(1.2, 4.0),
     vjp=(acosh_gradient,), doc="""The number >= 0 whose hyperbolic cosine is x; NaN below 1.
 
 >>> webtorch.acosh(webtorch.tensor([1.0, 2.0]))
 tensor([0.0000, 1.3170])
 """)
 
-atanh = Elementwise("atanh", complex="wt_atanh({x})", numpy=wide(np.arctanh), dtype=floating, wgsl="wt_atanh({x})", domain=(-0.9, 0.9),
+atanh = Elementwise("atanh", complex="wt_atanh({x})", numpy=np.arctanh, dtype=floating, wgsl="wt_atanh({x})", domain=(-0.9, 0.9),
     vjp=(lambda g, x: g / (1 - x * x),),
     doc="""The number whose hyperbolic tangent is x: infinite at 1 and -1, NaN outside.
 
@@ -465,14 +465,14 @@ sinc = Elementwise("sinc", numpy=numpy_sinc, dtype=floating, wgsl="wt_sinc({x})"
 tensor([1.0000, 0.6366])
 """)
 
-deg2rad = Elementwise("deg2rad", numpy=wide(lambda x: x * x.dtype.type(PI / 180)), dtype=floating, wgsl="{x} * {t}(0.017453292519943295)",
+deg2rad = Elementwise("deg2rad", numpy=lambda x: x * x.dtype.type(PI / 180), dtype=floating, wgsl="{x} * {t}(0.017453292519943295)",
     grad_name="Deg2Rad", vjp=(lambda g: g * (PI / 180),), doc="""Degrees as radians.
 
 >>> webtorch.deg2rad(webtorch.tensor([0.0, 180.0]))
 tensor([0.0000, 3.1416])
 """)
 
-rad2deg = Elementwise("rad2deg", numpy=wide(lambda x: x * x.dtype.type(180 / PI)), dtype=floating, wgsl="{x} * {t}(57.29577951308232)",
+rad2deg = Elementwise("rad2deg", numpy=lambda x: x * x.dtype.type(180 / PI), dtype=floating, wgsl="{x} * {t}(57.29577951308232)",
     grad_name="Rad2Deg", vjp=(lambda g: g * (180 / PI),), doc="""Radians as degrees.
 
 >>> webtorch.rad2deg(webtorch.tensor([0.0, 1.0]))
@@ -488,14 +488,14 @@ angle = Elementwise("angle", complex="wt_angle({x})", numpy=numpy_angle, dtype=a
 tensor([3.1416, 0.0000])
 """)
 
-sigmoid = Elementwise("sigmoid", complex="wt_sigmoid({x})", numpy=wide(numpy_sigmoid), dtype=floating, wgsl="wt_sigmoid({x})",
+sigmoid = Elementwise("sigmoid", complex="wt_sigmoid({x})", numpy=numpy_sigmoid, dtype=floating, wgsl="wt_sigmoid({x})",
     vjp=(lambda g, out: g * (out * (1 - out)),), doc="""The logistic function 1 / (1 + exp(-x)).
 
 >>> webtorch.sigmoid(webtorch.tensor([0.0, 2.0]))
 tensor([0.5000, 0.8808])
 """)
 
-logit = Optioned("logit", numpy=wide(numpy_logit), dtype=floating, wgsl="wt_log(wt_divide({x}, {t}(1) - {x}))",
+logit = Optioned("logit", numpy=numpy_logit, dtype=floating, wgsl="wt_log(wt_divide({x}, {t}(1) - {x}))",
     options={"eps": None}, choose=choose_logit, domain=(0.1, 0.9), vjp=(logit_gradient,),
     doc="""log(x / (1 - x)), the inverse of sigmoid: NaN outside [0, 1], unless `eps` is given, which clamps x to [eps, 1 - eps].
 
@@ -504,7 +504,7 @@ tensor([0.0000, 2.1972])
 """)
 
 _logit_clamped = Variant("_logit_clamped", of="logit",
-    numpy=wide(lambda x, eps: numpy_logit(np.clip(x, x.dtype.type(eps), 1 - x.dtype.type(eps)))),
+    numpy=lambda x, eps: numpy_logit(np.clip(x, x.dtype.type(eps), 1 - x.dtype.type(eps))),
     dtype=floating, scalars={"eps": 0.0}, domain=(0.1, 0.9),
     wgsl="wt_log(wt_divide(wt_clamp({x}, {eps}, {t}(1) - {eps}), {t}(1) - wt_clamp({x}, {eps}, {t}(1) - {eps})))",
     vjp=(logit_clamped_gradient,), doc="`logit` of x clamped to [eps, 1 - eps].")

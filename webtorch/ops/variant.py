@@ -76,16 +76,3 @@ class NextAfter(Elementwise):
     def expression(self, compute: DType) -> str | None:
         names = {dtypes.float16: "wt_f16_nextafter({x}, {y})", dtypes.bfloat16: "wt_bf16_nextafter({x}, {y})"}
         return names.get(compute) or super().expression(compute)
-
-
-def wide(function: Callable) -> Callable:
-    """`function`, computed in float32 where it is given float16, as PyTorch and the shaders do."""
-
-    def computed(*arrays: Any, **scalars: Any) -> np.ndarray:
-        if arrays[-1].dtype != np.float16:
-            return function(*arrays, **scalars)
-        result = function(*(a.astype(np.float32) if a.dtype == np.float16 else a for a in arrays), **scalars)
-        return result.astype(np.float16) if result.dtype == np.float32 else result
-
-    computed.__doc__ = function.__doc__
-    return computed

@@ -53,7 +53,12 @@ def scaled_dot_product_attention(
             attn_mask = attn_mask.expand((*outer, query._shape[-2], key._shape[-2]))
         query, key, value = (x.expand((*outer, *x._shape[-2:])) for x in (query, key, value))
         return attention(query, key, value, attn_mask, is_causal, float(scale))
-    return dropout(softmax_scores(query, key, attn_mask, is_causal, scale), dropout_p) @ value
+    dtype, wide = (
+        value.dtype,
+        dtypes.accumulator(value.dtype),
+    )  # the scores are not rounded to 16 bits, as in the kernel
+    scores = softmax_scores(query.to(wide), key.to(wide), attn_mask, is_causal, scale)
+    return (dropout(scores, dropout_p) @ value.to(wide)).to(dtype)
 
 
 def check_arguments(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, is_causal: bool) -> None:

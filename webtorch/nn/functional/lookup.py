@@ -12,7 +12,7 @@ from ...indexing import checked
 from ...ops import common_device
 from ...ops.binary import where
 from ...ops.gather import take
-from ...precision import autocasts
+from ...precision import autocasts, widened
 from ...tensor import Tensor
 
 
@@ -215,14 +215,17 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 
 
 @autocasts
+@widened
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between vectors along `dim`."""
+    x2 = x2.to(dtypes.promote_types(x1.dtype, x2.dtype))
     first = x1.norm(2, dim, keepdim=True).clamp_min(eps)
     second = x2.norm(2, dim, keepdim=True).clamp_min(eps)
     return (x1 / first * (x2 / second)).sum(dim)
 
 
 @autocasts
+@widened
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """The p-norm of the differences along the last dimension."""
     return (x1 - x2 + eps).norm(p, -1, keepdim)
@@ -311,6 +314,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
 
 
 @autocasts
+@widened
 def pdist(input: Tensor, p: float = 2) -> Tensor:
     """The p-norm distance of every pair of rows, the first row's pairs first.
 

@@ -8,7 +8,7 @@ from ... import dtypes, engine, grad_mode
 from ...errors import ShapeError
 from ...ops.pool import window_sum
 from ...ops.row import standardize
-from ...precision import autocasts
+from ...precision import autocasts, widened
 from ...shapes import numel
 from ...tensor import Tensor
 
@@ -36,6 +36,7 @@ def check_normalised_shape(
 
 
 @autocasts
+@widened
 def layer_norm(
     input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-05
 ) -> Tensor:
@@ -46,15 +47,14 @@ def layer_norm(
     tensor([-1.,  1.])
     """
     shape = check_normalised_shape("layer_norm", input, normalized_shape, weight, bias)
-    narrow = input.dtype is dtypes.float16
-    result = normalised(input.float() if narrow else input, input.ndim - len(shape), eps)
-    result = result.half() if narrow else result
+    result = normalised(input, input.ndim - len(shape), eps)
     if weight is not None:
         result = result * weight
     return result if bias is None else result + bias
 
 
 @autocasts
+@widened
 def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None) -> Tensor:
     """The input divided by the root of its mean square over the last dimensions; `eps` is the dtype's epsilon by default.
 
@@ -63,13 +63,13 @@ def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None,
     tensor([1., 1.])
     """
     shape = check_normalised_shape("rms_norm", input, normalized_shape, weight)
-    x = input.float() if input.dtype is dtypes.float16 else input
-    eps = dtypes.finfo(x.dtype).eps if eps is None else eps
-    result = standardize(x, input.ndim - len(shape), eps, False).to(input.dtype)
+    eps = dtypes.finfo(input.dtype).eps if eps is None else eps
+    result = standardize(input, input.ndim - len(shape), eps, False)
     return result if weight is None else result * weight
 
 
 @autocasts
+@widened
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-05
 ) -> Tensor:
@@ -95,6 +95,7 @@ def per_channel(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor
 
 
 @autocasts
+@widened
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -145,6 +146,7 @@ def settle(statistic: Tensor) -> None:
 
 
 @autocasts
+@widened
 def instance_norm(
     input: Tensor,
     running_mean: Tensor | None = None,
@@ -173,6 +175,7 @@ def instance_norm(
     return per_channel(centred * (variance + eps).rsqrt(), weight, bias)
 
 
+@widened
 def local_response_norm(input: Tensor, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """Each element divided by a power of the mean square of its neighbours in the channel dimension."""
     if input.ndim < 3:
@@ -182,6 +185,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 0.0001, beta: f
     return input / (total * (alpha / size) + k).pow(beta)
 
 
+@widened
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """The input divided by its p-norm along `dim`, which is taken to be at least `eps`.
 

@@ -11,7 +11,7 @@ from ...errors import ShapeError
 from ...ops.conv import as_sizes, convolve, convolve_transposed, windows
 from ...ops.pad import pad as pad_constant
 from ...ops.pool import first_maximum, window_maximum, window_sum
-from ...precision import autocasts
+from ...precision import autocasts, widened
 from ...shapes import numel
 from ...tensor import Tensor
 
@@ -373,6 +373,7 @@ def averaged(
 
 
 @autocasts
+@widened
 def avg_pool1d(
     input: Tensor,
     kernel_size: Any,
@@ -386,6 +387,7 @@ def avg_pool1d(
 
 
 @autocasts
+@widened
 def avg_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -408,6 +410,7 @@ def avg_pool2d(
 
 
 @autocasts
+@widened
 def avg_pool3d(
     input: Tensor,
     kernel_size: Any,
@@ -459,12 +462,14 @@ def adaptive_averaged(call: str, dims: int, input: Tensor, output_size: Any) -> 
 
 
 @autocasts
+@widened
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows that share out (n, c, l) among `output_size` results."""
     return adaptive_averaged("adaptive_avg_pool1d", 1, input, output_size)
 
 
 @autocasts
+@widened
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows that share out (n, c, h, w) among `output_size` results per dimension; None keeps a size.
 
@@ -476,6 +481,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
 
 
 @autocasts
+@widened
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows that share out (n, c, d, h, w) among `output_size` results per dimension."""
     return adaptive_averaged("adaptive_avg_pool3d", 3, input, output_size)
