@@ -203,6 +203,7 @@ def differing(results: Results) -> list[str]:
             f"Of {total} rows {total - len(unequal)} give the same bits on {where}, denormals and what NaNs carry"
         )
         lines.append("apart. These do not: " + ", ".join(f"`{op}`" for op in unequal) + ".")
+        lines.append("(Where an intermediate result is a denormal, a driver that takes it for 0 gives another result.)")
     return lines
 
 
