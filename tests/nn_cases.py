@@ -155,6 +155,7 @@ CASES: list[tuple[str, Case]] = [
     module("nn.Bilinear(3, 4, 2)", (5, 3), (5, 4)),
     module("nn.Embedding(7, 3)", integers(7, 2, 4)),
     module("nn.Embedding(7, 3, padding_idx=2)", integers(4, 3, 4)),
+    module("nn.Embedding(7, 3, scale_grad_by_freq=True)", integers(4, 3, 4)),
     module("nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.ReLU(), nn.Linear(5, 2))", (3, 3, 4)),
     module("nn.Sequential(nn.Linear(4, 6), nn.Unflatten(1, (2, 3)))", (3, 4)),
     module("nn.CosineSimilarity()", (3, 4), (3, 4)),

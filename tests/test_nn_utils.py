@@ -335,6 +335,14 @@ def test_small_things():
     assert webtorch.conv2d(webtorch.ones(1, 1, 3, 3), webtorch.ones(1, 1, 2, 2)).shape == (1, 1, 2, 2)
 
 
+def test_gradients_of_bags_are_shared_out_by_frequency(device):
+    """As PyTorch documents it; its CPU kernel divides by the count of another row."""
+    table = webtorch.ones(4, 1, device=device, requires_grad=True)
+    bags = webtorch.tensor([[0, 0, 1], [0, 1, 2]], device=device)
+    nn.functional.embedding_bag(bags, table, mode="sum", scale_grad_by_freq=True).sum().backward()
+    np.testing.assert_allclose(table.grad.numpy()[:, 0], [1, 1, 1, 0], rtol=1e-6)
+
+
 # ---- Module ----------------------------------------------------------------------------------------------------------
 
 

@@ -73,3 +73,14 @@ __all__ = [
     "norm", "outer", "reshape", "rrelu", "softmin", "split", "stack", "std", "std_mean", "tensordot", "tril", "triu", "unbind", "var",
     "var_mean", "vdot", "detach", "contiguous", "expand_as",
 ]  # fmt: skip
+
+
+def __getattr__(name: str):
+    """What PyTorch programs look for here and is at home elsewhere: `einsum`, and the functions of `nn.functional`."""
+    import webtorch
+
+    if not name.startswith("_"):
+        for place in (vars(webtorch), vars(webtorch.nn.functional)):
+            if callable(place.get(name)):
+                return place[name]
+    raise AttributeError(f"module 'webtorch.functional' has no attribute {name!r}")

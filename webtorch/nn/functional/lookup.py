@@ -27,7 +27,8 @@ def embedding(
 ) -> Tensor:
     """The rows of `weight` at the indices in `input`. The row `padding_idx` gets no gradient.
 
-    With `max_norm`, the rows that are read are first scaled down, in place, to that norm.
+    With `max_norm`, the rows that are read are first scaled down, in place, to that norm. With `scale_grad_by_freq`, the
+    gradient of a row is divided by how often it is read. `sparse` is accepted: gradients are dense in any case.
 
     >>> import webtorch
     >>> webtorch.nn.functional.embedding(webtorch.tensor([1, 0]), webtorch.tensor([[1.0], [2.0]]))
@@ -41,8 +42,6 @@ def embedding(
             f"embedding: Expected tensor for argument 'indices' to have scalar type Long or Int; but got "
             f"{input.dtype} instead; convert with .long()"
         )
-    if sparse or scale_grad_by_freq:
-        raise ShapeError("embedding: sparse gradients and scale_grad_by_freq are not available; leave them False")
     rows = weight._shape[0]
     if padding_idx is not None:
         if not -rows <= padding_idx < rows:
@@ -53,9 +52,23 @@ def embedding(
     if max_norm is not None:
         limit_rows(weight, index, max_norm, norm_type)
     result = take(weight, [index], (0,))
+    if scale_grad_by_freq and result.requires_grad:
+        result = shared_out(result, index, rows)
     if padding_idx is not None and result.requires_grad:
         result = where((index == padding_idx).unsqueeze(-1), result.detach(), result)
     return result
+
+
+def shared_out(values: Tensor, index: Tensor, rows: int, counted: Tensor | None = None) -> Tensor:
+    """The same values, whose gradients are divided by how often their row is read."""
+    with grad_mode.no_grad():
+        flat = index.reshape((-1,))
+        ones = creation.ones(flat.numel(), dtype=values.dtype, device=values.device)
+        if counted is not None:
+            ones = counted.reshape((-1,)).to(values.dtype)
+        often = creation.zeros(rows, dtype=values.dtype, device=values.device).index_add(0, flat, ones)
+        part = 1.0 / take(often, [index], (0,)).clamp_min(1).unsqueeze(-1)
+    return values.detach() + (values - values.detach()) * part
 
 
 def limit_rows(weight: Tensor, index: Tensor, max_norm: float, norm_type: float) -> None:
@@ -125,8 +138,6 @@ def embedding_bag(
         )
     if weight.ndim != 2:
         raise ShapeError(f"{call}: 'weight' must be 2-D, but has shape {list(weight._shape)}")
-    if sparse or scale_grad_by_freq:
-        raise ShapeError(f"{call}: sparse gradients and scale_grad_by_freq are not available; leave them False")
     if per_sample_weights is not None:
         if mode != "sum":
             raise NotImplementedError(
@@ -172,6 +183,8 @@ def embedding_bag(
     if not index.numel():
         return creation.zeros(index._shape[0], weight._shape[1], dtype=weight.dtype, device=weight.device)
     values = take(weight, [index], (0,))
+    if scale_grad_by_freq and values.requires_grad:
+        values = shared_out(values, index, rows, counted)
     if factors is not None:
         values = values * factors.unsqueeze(-1)
     if mode == "max":

@@ -162,7 +162,7 @@ def arranged(mode: str, params: Sequence[Tensor], has_biases: bool, num_layers: 
     def one(start: int) -> Weights:
         own = list(params[start : start + each])
         biases = own[2:4] if has_biases else [None, None]
-        return Weights(own[0], own[1], *biases, own[-1] if each > plain else None)
+        return Weights(own[0], own[1], biases[0], biases[1], own[-1] if each > plain else None)
 
     return [[one((layer * directions + d) * each) for d in range(directions)] for layer in range(num_layers)]
 

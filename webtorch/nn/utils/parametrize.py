@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from ... import grad_mode
 from ...tensor import Tensor
@@ -68,6 +68,7 @@ class ParametrizationList(ModuleList):
                 + type(new).__name__
             )
         self.is_tensor = isinstance(new, Tensor)
+        new = cast(Any, new)
         self.ntensors = 1 if self.is_tensor else len(new)
         if self.is_tensor:
             if original.dtype is not new.dtype:

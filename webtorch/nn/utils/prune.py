@@ -172,9 +172,9 @@ def check_amount(amount: Any, size: int | None = None) -> None:
     if not isinstance(amount, numbers.Real):
         raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
     if isinstance(amount, numbers.Integral):
-        if amount < 0:
+        if int(amount) < 0:
             raise ValueError(f"amount={amount} should be a non-negative integer or a float in [0, 1]")
-        if size is not None and amount > size:
+        if size is not None and int(amount) > size:
             raise ValueError(f"amount={amount} should be smaller than the number of parameters to prune={size}")
     elif not 0 <= float(amount) <= 1:
         raise ValueError(f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer")

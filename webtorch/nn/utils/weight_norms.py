@@ -49,8 +49,9 @@ class WeightNorm:
 
 
 def hook_of(module: Module, kind: type, name: str) -> tuple[int, Any] | None:
-    for key, (hook, _) in module._forward_pre_hooks.items():
-        if isinstance(hook, kind) and hook.name == name:
+    known: dict[int, Any] = module._forward_pre_hooks
+    for key, (hook, _) in known.items():
+        if isinstance(hook, kind) and getattr(hook, "name", None) == name:
             return key, hook
     return None
 
