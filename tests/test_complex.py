@@ -454,3 +454,78 @@ def test_the_convention_is_pytorchs(device):
     ((x * (1 + 1j)).abs() ** 2).sum().backward()
     assert x.grad.dtype is w.float32
     np.testing.assert_allclose(x.grad.numpy(), [12.0], rtol=1e-6)
+
+
+# ---- elsewhere ------------------------------------------------------------------------------------------------------
+
+
+def test_random_numbers(device):
+    w.manual_seed(3)
+    z = w.randn(20000, dtype=w.complex64, device=device)
+    x = z.numpy()
+    assert abs(x.mean()) < 0.02 and abs((np.abs(x) ** 2).mean() - 1) < 0.03 and abs((x.real * x.imag).mean()) < 0.02
+    u = w.rand(20000, dtype=w.complex64, device=device).numpy()
+    assert (
+        u.real.min() >= 0 and u.imag.max() < 1 and abs(u.real.mean() - 0.5) < 0.02 and abs(u.imag.mean() - 0.5) < 0.02
+    )
+    z.normal_(2.0, 3.0)
+    assert abs(z.mean().item() - 2) < 0.1 and abs(z.std().item() - 3) < 0.1
+    z.uniform_(1.0, 2.0)
+    assert z.real.min().item() >= 1 and z.imag.max().item() <= 2
+    assert w.randn_like(z).dtype is w.complex64
+
+
+@pytest.mark.gpu
+def test_random_numbers_are_the_same_everywhere():
+    drawn = []
+    for device in ("cpu", "webgpu"):
+        w.manual_seed(7)
+        drawn.append(w.randn(1000, dtype=w.complex64, device=device).numpy())
+    np.testing.assert_allclose(drawn[0], drawn[1], rtol=1e-6)
+
+
+def test_vmap_over_complex_numbers(device):
+    x = normal(3, 4)
+    z = w.tensor(x, device=device)
+    np.testing.assert_allclose(w.vmap(lambda row: row.real * row.imag)(z).numpy(), x.real * x.imag, rtol=1e-6)
+    np.testing.assert_allclose(w.vmap(lambda row: w.view_as_real(row).sum(-1))(z).numpy(), x.real + x.imag, rtol=1e-5)
+    pairs = w.view_as_real(z).contiguous()
+    np.testing.assert_allclose(w.vmap(lambda row: w.view_as_complex(row) * 1j)(pairs).numpy(), x * 1j, rtol=1e-6)
+    np.testing.assert_allclose(w.vmap(w.vdot)(z, z).numpy(), (np.abs(x) ** 2).sum(1), rtol=1e-5)
+
+
+def test_transforms_of_functions(device):
+    z = w.tensor(POINTS.astype(np.complex64), device=device)
+    gradient = w.func.grad(lambda z: (z.abs() ** 2).sum())(z)
+    np.testing.assert_allclose(gradient.numpy(), 2 * POINTS, rtol=1e-5)
+    value, tangent = w.func.jvp(lambda z: z * z, (z,), (w.ones_like(z) * 1j,))
+    np.testing.assert_allclose(tangent.numpy(), 2j * POINTS, rtol=1e-5)
+
+
+def test_shapes_without_values():
+    z = w.zeros(3, 4, dtype=w.complex64, device="meta")
+    assert (z @ z.mH).shape == (3, 3) and z.real.dtype is w.float32 and w.view_as_real(z).shape == (3, 4, 2)
+    assert w.fft.rfft(z.real).shape == (3, 3) and w.fft.irfft(z, n=7).shape == (3, 7) and z.abs().dtype is w.float32
+
+
+def test_statistics(device):
+    x = normal(3, 8)
+    z = w.tensor(x, device=device)
+    np.testing.assert_allclose(w.cov(z).numpy(), np.cov(x.astype(np.complex128)), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(w.corrcoef(z).numpy(), np.corrcoef(x.astype(np.complex128)), rtol=1e-4, atol=1e-5)
+    for p in (1, 2, 3, float("inf")):
+        expected = np.linalg.norm(x.reshape(-1).astype(np.complex128), p)
+        np.testing.assert_allclose(z.norm(p).item(), expected, rtol=1e-5)
+    assert z.norm().dtype is w.float32
+    np.testing.assert_allclose(w.dist(z[0], z[1]).item(), np.linalg.norm(x[0] - x[1]), rtol=1e-5)
+    np.testing.assert_allclose(w.trapezoid(z[0]).item(), np.trapezoid(x[0]), rtol=1e-5)
+
+
+def test_copies_and_pickles(device):
+    import copy
+    import pickle
+
+    z = w.tensor(normal(3), device=device, requires_grad=True)
+    for other in (copy.deepcopy(z), pickle.loads(pickle.dumps(z))):
+        assert other.dtype is w.complex64 and w.equal(other, z) and other.requires_grad
+    assert z.detach().type() == "webtorch.ComplexFloatTensor"

@@ -196,10 +196,10 @@ def get_real_dtype(dtype: Any) -> DType:
     """The dtype of the parts of a complex dtype; a real dtype itself.
 
     >>> import webtorch
-    >>> webtorch.get_real_dtype(webtorch.float32)
-    webtorch.float32
+    >>> webtorch.get_real_dtype(webtorch.complex64), webtorch.get_real_dtype(webtorch.float32)
+    (webtorch.float32, webtorch.float32)
     """
-    return dtypes.as_dtype(dtype)
+    return dtypes.as_dtype(dtype).to_real()
 
 
 TENSOR_TYPES = {

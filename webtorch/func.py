@@ -59,9 +59,9 @@ def entered(x: Any, transform: Transform, recorded: bool, call: str) -> Any:
             f"{call}: Thing passed to transform API must be Tensor, got {type(x)}; make it one with webtorch.tensor(...), or "
             "leave the argument out of argnums"
         )
-    if not x.dtype.is_floating_point:
+    if not x.dtype.is_differentiable:
         raise RuntimeError(
-            f"{call}: only Tensors of floating point dtype can require gradients, not {x.dtype}; convert first, e.g. x.float()"
+            f"{call}: only Tensors of floating point and complex dtype can require gradients, not {x.dtype}; convert first, e.g. x.float()"
         )
     if x.is_inference():
         x = x.clone()  # outside of inference mode: autograd can save it

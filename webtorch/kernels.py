@@ -209,7 +209,7 @@ def compare(node: Node, expected: np.ndarray, device, source: str) -> None:
     """Stop at the first kernel whose result differs from numpy's, or holds a NaN that numpy's does not (WEBTORCH_CHECK)."""
     got = dtypes.decode(device.read(node.buffer, node.nbytes).view(node.dtype.memory), node.dtype)
     expected = dtypes.decode(expected, node.dtype)
-    if node.dtype.is_floating_point:
+    if node.dtype.is_differentiable:
         scale = float(np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected)))
         good = np.allclose(
             got,

@@ -7,8 +7,10 @@ cpu, every GPU and every machine draw the same numbers, in any order of executio
 from __future__ import annotations
 
 import functools
+import math
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from .dtypes import dtype as DType
 from .errors import DTypeError, ShapeError
 from .ops.elementwise import Elementwise, Fill
 from .ops.gather import take
+from .ops.parts import view_as_complex
 from .tensor import Tensor, from_node
 
 __all__ = [
@@ -264,9 +267,25 @@ def standard_normal(shape: tuple[int, ...], device: Device, generator: Generator
 
 def floating(dtype: Any, call: str) -> DType:
     chosen = dtypes.as_dtype(dtype) if dtype is not None else dtypes.get_default_dtype()
-    if not chosen.is_floating_point:
-        raise DTypeError(f"{call}(dtype={chosen}): only floating-point dtypes; use randint for integers")
+    if not chosen.is_differentiable:
+        raise DTypeError(f"{call}(dtype={chosen}): only floating-point and complex dtypes; use randint for integers")
     return chosen
+
+
+def in_parts(draw: Callable[[tuple[int, ...]], Tensor], shape: tuple[int, ...], dtype: DType) -> Tensor:
+    """Random numbers of a floating dtype; for a complex one, real and imaginary parts drawn in turn."""
+    if not dtype.is_complex:
+        return draw(shape).to(dtype)
+    return view_as_complex(draw((*shape, 2))).to(dtype)
+
+
+def spread_evenly(drawn: Tensor) -> Tensor:
+    return drawn * complex_share(drawn.dtype) if drawn.dtype.is_complex else drawn
+
+
+def complex_share(dtype: DType) -> float:
+    """The standard deviation of each part of numbers of variance 1."""
+    return math.sqrt(0.5) if dtype.is_complex else 1.0
 
 
 def shape_of(sizes: tuple, size: Any, call: str) -> tuple[int, ...]:
@@ -293,7 +312,10 @@ def rand(
     """
     chosen = floating(dtype, "rand")
     return stored(
-        "rand", uniform(shape_of(sizes, size, "rand"), resolve(device), generator).to(chosen), out, requires_grad
+        "rand",
+        in_parts(lambda shape: uniform(shape, resolve(device), generator), shape_of(sizes, size, "rand"), chosen),
+        out,
+        requires_grad,
     )
 
 
@@ -301,7 +323,7 @@ def randn(
     *sizes: Any, size: Any = None, generator: Generator | None = None, out: Tensor | None = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Normal random numbers of mean 0 and variance 1.
+    """Normal random numbers of mean 0 and variance 1, which the two parts of complex numbers share.
 
     >>> import webtorch
     >>> webtorch.randn(2, 3).shape
@@ -310,7 +332,11 @@ def randn(
     chosen = floating(dtype, "randn")
     return stored(
         "randn",
-        standard_normal(shape_of(sizes, size, "randn"), resolve(device), generator).to(chosen),
+        spread_evenly(
+            in_parts(
+                lambda shape: standard_normal(shape, resolve(device), generator), shape_of(sizes, size, "randn"), chosen
+            )
+        ),
         out,
         requires_grad,
     )
@@ -509,12 +535,18 @@ def uniform_(
 ) -> Tensor:
     """Uniform random numbers in [low, to); `low` is called `from`, a Python keyword, in PyTorch: `uniform_(0, 2)`."""
     low = given.get("from", low)
+    if self.dtype.is_complex:
+        parts = uniform((*self._shape, 2), self.device, generator) * (to - low) + low
+        return view_as_complex(parts)
     return uniform(self._shape, self.device, generator) * (to - low) + low
 
 
 @in_place
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal random numbers."""
+    if self.dtype.is_complex:
+        parts = standard_normal((*self._shape, 2), self.device, generator)
+        return view_as_complex(parts * (std * complex_share(self.dtype))) + mean
     return standard_normal(self._shape, self.device, generator) * std + mean
 
 

@@ -201,7 +201,7 @@ def has_nan(gradient: Any) -> bool:
     from ..batching import exposed, levels_of
     from ..grad_mode import no_grad
 
-    if not gradient.dtype.is_floating_point:
+    if not gradient.dtype.is_differentiable:
         return False
     with no_grad():
         whole = exposed(gradient, levels_of(gradient))

@@ -269,7 +269,7 @@ class Function:
             if any(isinstance(value, Tensor) and value._leaf_requires_grad for value in ctx._dirty):
                 raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
             for number, value in enumerate(outputs):
-                if isinstance(value, Tensor) and id(value) not in plain and value.dtype.is_floating_point:
+                if isinstance(value, Tensor) and id(value) not in plain and value.dtype.is_differentiable:
                     if id(value) in dirty and value._base is not None:
                         rewrite_base(value, (node, number))
                         continue
@@ -352,7 +352,7 @@ def forward_tangents(
         given = []
         for value in args:
             tangent = tangents.get(value, level) if isinstance(value, Tensor) else None
-            if tangent is None and isinstance(value, Tensor) and value.dtype.is_floating_point and ctx._materialize:
+            if tangent is None and isinstance(value, Tensor) and value.dtype.is_differentiable and ctx._materialize:
                 tangent = zeros_like(value.detach())
             given.append(tangent)
         ctx._forward_values = tuple(tangents.below(value, level) for value in ctx._to_save_forward)
@@ -368,7 +368,7 @@ def forward_tangents(
         for value, tangent in zip(outputs, found, strict=True):
             if not isinstance(value, Tensor):
                 continue
-            if tangent is None or id(value) in plain or not value.dtype.is_floating_point:
+            if tangent is None or id(value) in plain or not value.dtype.is_differentiable:
                 if value._tangents is not None:
                     value._tangents.pop(level, None)
                 continue

@@ -536,12 +536,12 @@ class Module:
         webtorch.float64
         """
         device, dtype = parse_to(*args, **kwargs)
-        if dtype is not None and not dtype.is_floating_point:
+        if dtype is not None and not dtype.is_differentiable:
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
         return self._apply(
             lambda tensor: tensor.to(
                 device=tensor.device if device is None else device,
-                dtype=dtype if dtype is not None and tensor.dtype.is_floating_point else tensor.dtype,
+                dtype=dtype if dtype is not None and tensor.dtype.is_differentiable else tensor.dtype,
             )
         )
 
