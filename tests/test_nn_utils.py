@@ -314,6 +314,19 @@ def test_fusion_in_evaluation():
         nn.utils.fuse_linear_bn_eval(nn.Linear(2, 3), nn.BatchNorm1d(3))
 
 
+def test_places_that_programs_import_from():
+    from webtorch.nn.parameter import Parameter
+    from webtorch.nn.utils.clip_grad import clip_grad_norm_
+    from webtorch.nn.utils.convert_parameters import parameters_to_vector
+    from webtorch.nn.utils.spectral_norm import spectral_norm
+    from webtorch.nn.utils.weight_norm import weight_norm
+
+    assert Parameter is nn.Parameter and clip_grad_norm_ is nn.utils.clip_grad_norm_
+    assert parameters_to_vector is nn.utils.parameters_to_vector
+    assert weight_norm is nn.utils.weight_norm and spectral_norm is nn.utils.spectral_norm
+    assert webtorch.norm_except_dim(webtorch.ones(2, 4)).tolist() == [[2.0], [2.0]]
+
+
 def test_small_things():
     layer = nn.utils.skip_init(nn.Linear, 3, 2)
     assert layer.weight.device.type == webtorch.get_default_device().type

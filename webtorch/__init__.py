@@ -170,7 +170,7 @@ _LAZY_NAMES = {
     **dict.fromkeys(_AUTOCAST, "amp.autocast_mode"),
     "GradScaler": "amp.grad_scaler",
     **dict.fromkeys(_NN_FUNCTIONS, "nn.functional"),
-    "norm_except_dim": "nn.utils.weight_norms",
+    "norm_except_dim": "nn.utils.weight_norm",
     "GPUTimeoutError": "errors",
     "empty_cache": "webgpu",
     "memory_stats": "webgpu",

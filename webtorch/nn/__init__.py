@@ -30,10 +30,10 @@ from .transformer import __all__ as _transformer
 from .unpooling import *  # noqa: F403
 from .unpooling import __all__ as _unpooling
 
-from . import attention, modules, utils  # isort: skip
+from . import attention, modules, parameter, utils  # isort: skip
 
 __all__ = [
-    "Buffer", "DataParallel", "attention", "modules", "parallel", "Module", "Parameter", "functional", "init", "utils",
+    "Buffer", "DataParallel", "attention", "modules", "parallel", "parameter", "Module", "Parameter", "functional", "init", "utils",
     *_activation, *_containers, *_convolution, *_layers, *_loss, *_normalization, *_pooling,
     *_recurrent, *_transformer, *_class_losses, *_lazy, *_resampling, *_unpooling,
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from ...tensor import Tensor
 from ..functional import normalize
 from ..module import Module
 from . import parametrize
-from .weight_norms import norm_except_dim, with_length
+from .weight_norm import norm_except_dim, with_length
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
