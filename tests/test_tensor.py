@@ -6,10 +6,11 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from programs import Programs, error
+from sampling import missing_on_gpu
 
 import webtorch
 from webtorch.errors import DTypeError, ShapeError
@@ -374,6 +375,7 @@ def test_arrays_come_in_right(array):
 @settings(max_examples=60, deadline=None, suppress_health_check=quiet, derandomize=True)
 @given(array=arrays_of_any_layout())
 def test_arrays_come_in_right_on_webgpu(array):
+    assume(array.dtype.itemsize < 8 or array.dtype.kind != "f" or not missing_on_gpu("float64"))
     made = on_device(array, "webgpu")
     if made is not None:
         assert made.device.type == "webgpu" and made.numpy().dtype == array.dtype.newbyteorder("=")
