@@ -28,9 +28,7 @@ def write(source: str, kind: str) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    device.WANTED_FEATURES = tuple(
-        name for name in device.WANTED_FEATURES if not name.startswith(BEYOND_THE_STANDARD)
-    )
+    device.WANTED_FEATURES = tuple(name for name in device.WANTED_FEATURES if not name.startswith(BEYOND_THE_STANDARD))
     make = pipelines.PipelineCache._compile
 
     def compile_and_write(self, source, label, *rest):

@@ -102,6 +102,19 @@ def products():
 
 
 @item
+def whole():
+    """Kernels that are algorithms of their own."""
+    q, k, v = (normal(2, 2, 20, 8, seed=number) for number in range(3))
+    a = normal(6, 6, seed=3)
+    z = webtorch.complex(normal(40, seed=4), normal(40, seed=5))
+    return {
+        "attention": nn.functional.scaled_dot_product_attention(q, k, v), "solve": webtorch.linalg.solve(a, normal(6, 2)),
+        "cholesky": webtorch.linalg.cholesky(a @ a.t() + 6 * webtorch.eye(6, device="webgpu")),
+        "complex": webtorch.view_as_real(z * z / (z + 1)),
+    }  # fmt: skip
+
+
+@item
 def places():
     at = webtorch.tensor(np.random.default_rng(15).integers(0, 20, 700), device="webgpu")
     x, table = normal(700, 3, seed=16), webtorch.zeros(20, 3, device="webgpu")

@@ -31,9 +31,9 @@ ALIASES = ("c64",)
 
 # Types that hold fewer bits than they are computed in: how a result is brought back to its dtype's range.
 NARROW = {
-    dtypes.int8: "(({0} << 24u) >> 24u)",
-    dtypes.int16: "(({0} << 16u) >> 16u)",
-    dtypes.uint8: "({0} & 0xffu)",
+    dtypes.int8: "((({0}) << 24u) >> 24u)",
+    dtypes.int16: "((({0}) << 16u) >> 16u)",
+    dtypes.uint8: "(({0}) & 0xffu)",
     dtypes.float16: "wt_f16_round_f32({0})",
     dtypes.bfloat16: "wt_bf16_round_f32({0})",
 }
@@ -49,7 +49,7 @@ UNPACK = {
 }
 PACK = {
     dtypes.bool_: "select(0u, 1u, {0})",
-    dtypes.uint8: "({0} & 0xffu)",
+    dtypes.uint8: "(({0}) & 0xffu)",
     dtypes.int8: "(bitcast<u32>({0}) & 0xffu)",
     dtypes.int16: "(bitcast<u32>({0}) & 0xffffu)",
     dtypes.float16: "wt_f16_pack_f32({0})",

@@ -111,6 +111,11 @@ def rewrite(source: str) -> str:
     for name in ("vec2", "vec3", "vec4"):
         if f"_{name}_f32 (" in text:
             text += KEEP_VECTOR.replace("vecN", name)
+        if f"wt_dot_{name}_f32 (" in text:
+            total = "wt_keep_f32(x.x * y.x)"
+            for part in "yzw"[: int(name[3]) - 1]:
+                total = f"wt_keep_f32({total} + wt_keep_f32(x.{part} * y.{part}))"
+            text += f"fn wt_dot_{name}_f32(x: {name}<f32>, y: {name}<f32>) -> f32 {{ return {total}; }}\n"
         if f"wt_divide_{name}_f32 (" in text:
             parts = ", ".join(f"wt_divide_f32(x.{part}, y.{part})" for part in "xyzw"[: int(name[3])])
             vector = f"{name}<f32>"
@@ -550,6 +555,8 @@ class Rewriter:
                 resolved = f"{resolved}<{element(given[0][1])}>"
             return text, resolved
         kind = self.builtin(name, given)
+        if name == "dot" and kind == "f32":
+            text = f"wt_dot_vec{size(given[0][1])}_f32{text[len(name) :]}"
         if name in REPLACED and kind == "f32":
             self.wanted.add(REPLACED[name])
             text = REPLACED[name] + text[len(name) :]
@@ -571,6 +578,8 @@ class Rewriter:
             kind = joined(given[0][1], given[1][1]) or ""
         if name in REPLACED and kind in ("f32", "float"):
             return "f32"
+        if name == "dot":
+            return element(kind)
         if name not in EXACT_ON_FLOATS and element(kind) in ("f32", "f16", "float"):
             raise self.error(f"the builtin {name} on floats may differ from driver to driver")
         return kind

@@ -205,6 +205,34 @@ class Limits:
     loop_budget: int = LOOP_BUDGET
 
 
+LOW_LIMITS = {
+    "max_binding_size": 65536, "max_storage_buffers": 4, "max_workgroup_invocations": 64,
+    "max_workgroups_per_dimension": 255,
+}  # fmt: skip
+"""What WEBTORCH_LIMITS=low stands for: less than any adapter has, so that small tensors meet every limit."""
+
+
+def lowered(real: Limits, wanted: str) -> Limits:
+    """The limits of an adapter, lowered as WEBTORCH_LIMITS says: "", "low", or "max_storage_buffers=4,..." .
+
+    Raises DeviceError for what names no limit or is not lower.
+    """
+    if not wanted:
+        return real
+    try:
+        lower = (
+            LOW_LIMITS if wanted == "low" else {k: int(v) for k, v in (part.split("=") for part in wanted.split(","))}
+        )
+        wrong = [name for name, value in lower.items() if not 0 < value <= getattr(real, name)]
+    except (ValueError, AttributeError) as error:
+        raise DeviceError(
+            f"WEBTORCH_LIMITS={wanted!r}: {error}; write low, or max_storage_buffers=4 and the like"
+        ) from error
+    if wrong and wanted != "low":
+        raise DeviceError(f"WEBTORCH_LIMITS={wanted!r}: {', '.join(wrong)} would be more than this adapter has: {real}")
+    return dataclasses.replace(real, **{name: min(value, getattr(real, name)) for name, value in lower.items()})
+
+
 class _ClosedLock:
     """Stands in for the device's lock where any use of the device would hang: in a forked child, after a timeout."""
 
@@ -264,7 +292,7 @@ class WebGPUDevice:
     def _read_limits(self) -> Limits:
         limits = self.gpu.limits
         buffer_size = limits["max-buffer-size"] // 256 * 256
-        return Limits(
+        real = Limits(
             max_binding_size=min(limits["max-storage-buffer-binding-size"] // 256 * 256, buffer_size),
             max_storage_buffers=limits["max-storage-buffers-per-shader-stage"],
             max_workgroup_invocations=limits["max-compute-invocations-per-workgroup"],
@@ -275,6 +303,7 @@ class WebGPUDevice:
             uniform_offset_alignment=limits["min-uniform-buffer-offset-alignment"],
             max_uniform_size=limits["max-uniform-buffer-binding-size"],
         )
+        return lowered(real, os.environ.get("WEBTORCH_LIMITS", ""))
 
     def _test_raw_calls(self) -> None:
         """Run one small kernel through the native calls; anything but the right answer turns them off."""
