@@ -1,4 +1,5 @@
-"""The project's commands: `nox -s demo`, `nox -s tests`, `nox -s lint`, `nox -s bench`, `nox -s build`.
+"""The project's commands: `nox -s demo`, `nox -s tests`, `nox -s lint`, `nox -s bench`, `nox -s build`; and parts of the
+tests by themselves: `nox -s drivers`, `nox -s limits`, `nox -s tint`.
 
 Each session makes its own virtual environment; nothing else needs to be installed but nox.
 """
@@ -22,6 +23,13 @@ import wgpu
 for adapter in wgpu.gpu.enumerate_adapters_sync():
     if adapter.info["backend_type"] not in ("OpenGL", "OpenGLES", "Null", "Unknown"):
         print(adapter.info["backend_type"], "|", adapter.info["adapter_type"], "|", adapter.info["device"])
+"""
+
+LIST_OPENGL = """
+import wgpu
+for adapter in wgpu.gpu.enumerate_adapters_sync():
+    if adapter.info["backend_type"].startswith("OpenGL"):
+        print(adapter.info["device"])
 """
 
 WHAT_TO_INSTALL = """No Vulkan, Metal or Direct3D 12 adapter was found, not even a software one. To get one:
@@ -66,6 +74,61 @@ def require_adapter(session: nox.Session) -> None:
     session.log("adapters:\n" + found)
 
 
+# The other software drivers that the tests run on: what makes wgpu take one, the package of Debian that has it, and the
+# tests that may come out differently from driver to driver.
+SWIFTSHADER_FILES = (
+    "/usr/lib/chromium/vk_swiftshader_icd.json", "/usr/lib/chromium-browser/vk_swiftshader_icd.json",
+    "/opt/google/chrome/vk_swiftshader_icd.json",
+)  # fmt: skip
+SENSITIVE = ("tests/test_ops.py", "tests/test_prelude.py", "tests/test_shaders.py", "tests/test_backend_wgpu.py")
+SENSITIVE_ON_OPENGL = ("tests/test_ops.py", "-k", "awkward or layouts or reductions_over or matmul")
+
+
+def quiet_install(session: nox.Session, *packages: str) -> None:
+    """Install Debian's packages where that is possible."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
+        session.log(f"installing {' '.join(packages)}")
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        session.run("apt-get", "update", "-qq", external=True, env=quiet)
+        session.run(
+            "apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages,
+            external=True, env=quiet, silent=True, success_codes=[0, 100],
+        )  # fmt: skip
+
+
+def swiftshader(session: nox.Session) -> str | None:
+    """The file that loads SwiftShader, installed if need be."""
+    wanted = (os.environ.get("WEBTORCH_SWIFTSHADER", ""), *SWIFTSHADER_FILES)
+    found = [name for name in wanted if name and pathlib.Path(name).exists()]
+    if not found and os.environ.get("WEBTORCH_REQUIRE_DRIVERS", "0") not in ("", "0"):
+        quiet_install(session, "chromium-common")
+        found = [name for name in wanted if name and pathlib.Path(name).exists()]
+    return found[0] if found else None
+
+
+def absent(session: nox.Session, driver: str) -> None:
+    """A driver that is not here: an error where it was asked for, else a word about it."""
+    if os.environ.get("WEBTORCH_REQUIRE_DRIVERS", "0") not in ("", "0"):
+        session.error(f"WEBTORCH_REQUIRE_DRIVERS is set, but {driver} was not found and could not be installed")
+    session.log(f"{driver} is not installed: the tests were not run on it")
+
+
+def run_on_other_drivers(session: nox.Session) -> None:
+    """The tests that may differ from driver to driver, on SwiftShader and on OpenGL."""
+    file = swiftshader(session)
+    if file is None:
+        absent(session, "SwiftShader (Debian's chromium-common)")
+    else:
+        chosen = {"VK_DRIVER_FILES": file, "VK_ICD_FILENAMES": file, "WEBTORCH_ADAPTER": "SwiftShader"}
+        session.run("python", "-m", "pytest", "-n", "2", "-q", *SENSITIVE, env={**settings(), **chosen})
+    opengl = session.run("python", "-c", LIST_OPENGL, silent=True, success_codes=[0, 1], log=False)
+    if not str(opengl or "").strip():
+        absent(session, "an OpenGL driver (Debian's libgl1-mesa-dri and libegl1)")
+    else:
+        chosen = {"WEBTORCH_ADAPTER": "OpenGL"}
+        session.run("python", "-m", "pytest", "-n", "2", "-q", *SENSITIVE_ON_OPENGL, env={**settings(), **chosen})
+
+
 def settings() -> dict[str, str]:
     """Environment of the test runs; what the caller has set stays."""
     cache = HERE / ".cache" / "mesa"
@@ -89,7 +152,43 @@ def tests(session: nox.Session) -> None:
     require_python(session)
     session.install("-e", ".[tests]")
     require_adapter(session)
+    if not session.posargs:
+        swiftshader(session)  # what is reproducible is compared with it
     session.run("python", "-m", "pytest", *(session.posargs or ["-n", "2"]), env=settings())
+    if not session.posargs and sys.platform == "linux":
+        run_on_other_drivers(session)
+
+
+@nox.session
+def drivers(session: nox.Session) -> None:
+    """The tests that may differ from driver to driver, on SwiftShader and OpenGL: a part of the tests session."""
+    require_python(session)
+    session.install("-e", ".[tests]")
+    run_on_other_drivers(session)
+
+
+@nox.session
+def limits(session: nox.Session) -> None:
+    """The op table on an adapter that is believed to be smaller than any is, so that small tensors meet every limit."""
+    require_python(session)
+    session.install("-e", ".[tests]")
+    require_adapter(session)
+    chosen = {"WEBTORCH_LIMITS": "low"}
+    session.run("python", "-m", "pytest", *(session.posargs or ["-n", "2", "tests/test_ops.py"]), env={**settings(), **chosen})
+
+
+@nox.session
+def tint(session: nox.Session) -> None:
+    """Have Chrome's compiler read every shader that the op table, the nets and the kernels for GPUs make."""
+    require_python(session)
+    session.install("-e", ".[tests]", "dawn-python==0.3.0")
+    require_adapter(session)
+    folder = session.create_tmp()
+    chosen = {"WEBTORCH_SHADERS": folder, "PYTHONPATH": str(HERE / "tests")}
+    files = ("tests/test_ops.py", "tests/test_gpu_variants.py", "tests/test_determinism.py")
+    made = ("python", "-m", "pytest", "-n", "2", "-q", "-p", "collect_shaders", *files)
+    session.run(*made, env={**settings(), **chosen})
+    session.run("python", "tests/check_shaders.py", folder, "--at-least", "1000")
 
 
 @nox.session
