@@ -174,7 +174,9 @@ def limits(session: nox.Session) -> None:
     session.install("-e", ".[tests]")
     require_adapter(session)
     chosen = {"WEBTORCH_LIMITS": "low"}
-    session.run("python", "-m", "pytest", *(session.posargs or ["-n", "2", "tests/test_ops.py"]), env={**settings(), **chosen})
+    session.run(
+        "python", "-m", "pytest", *(session.posargs or ["-n", "2", "tests/test_ops.py"]), env={**settings(), **chosen}
+    )
 
 
 @nox.session
