@@ -155,8 +155,6 @@ def tests(session: nox.Session) -> None:
     if not session.posargs:
         swiftshader(session)  # what is reproducible is compared with it
     session.run("python", "-m", "pytest", *(session.posargs or ["-n", "2"]), env=settings())
-    if not session.posargs and sys.platform == "linux":
-        run_on_other_drivers(session)
 
 
 @nox.session
