@@ -7,6 +7,7 @@ import pytest
 
 import webtorch
 from webtorch import engine
+from webtorch.backends.wgpu import get_device
 
 pytestmark = pytest.mark.gpu
 
@@ -14,8 +15,6 @@ pytestmark = pytest.mark.gpu
 @pytest.fixture
 def shaders():
     """Have the engine take the adapter for a GPU; gives the names of the shaders that ran."""
-    from webtorch.backends.wgpu import get_device
-
     device = get_device()
     before = engine._limits_cache
     limits = dataclasses.replace(engine.limits_of(device), is_cpu=False)
