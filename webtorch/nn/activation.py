@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from .. import creation
@@ -23,6 +24,7 @@ class Activation(Module):
 
     function: Any = None
     options: dict[str, Any] = {}
+    __signature__: inspect.Signature  # what help() shows
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -37,6 +39,13 @@ class Activation(Module):
             given[name] = value
         for name, default in self.options.items():
             setattr(self, name, given.get(name, default))
+
+    def __init_subclass__(cls, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        cls.__signature__ = inspect.Signature(
+            [inspect.Parameter(name, kind, default=default) for name, default in cls.options.items()]
+        )
 
     def forward(self, input: Tensor) -> Tensor:
         return type(self).function(input, **{name: getattr(self, name) for name in self.options})

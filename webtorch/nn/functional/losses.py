@@ -206,16 +206,26 @@ def mse_loss(
 
 @autocasts
 def l1_loss(
-    input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
 ) -> Tensor:
-    """The absolute difference.
+    """The absolute difference; with `weight`, "mean" is the weighted mean.
 
     >>> import webtorch
     >>> webtorch.nn.functional.l1_loss(webtorch.tensor([1.0, 2.0]), webtorch.tensor([1.0, 4.0]))
     tensor(1.)
     """
     same_sizes("l1_loss", input, target)
-    return reduced((input - target).abs(), legacy_reduction(size_average, reduce, reduction))
+    loss = (input - target).abs()
+    if weight is not None:
+        loss = loss * weight
+        if legacy_reduction(size_average, reduce, reduction) == "mean":
+            return loss.sum() / weight.expand(loss._shape).sum()
+    return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
 @autocasts
@@ -327,8 +337,8 @@ def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
     log_input: bool = True,
-    size_average: Any = None,
     full: bool = False,
+    size_average: Any = None,
     eps: float = 1e-8,
     reduce: Any = None,
     reduction: str = "mean",
