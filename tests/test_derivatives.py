@@ -353,7 +353,7 @@ def test_every_differentiable_row_is_checked():
         "_combine_at",  # in test_counting
         "_hide", "_show", "_spread",  # in test_func: they are vmap
         "_real", "_imag", "_view_as_real", "_view_as_complex",  # in test_complex
-        "_fft",  # in test_fft
+        "_fft", "_rfft", "_irfft",  # in test_fft
     }  # fmt: skip
     # Rows of linear algebra are checked in test_linalg.
     others = {key for key, row in TABLE.items() if row.differentiable and not isinstance(row, (Elementwise, History))}

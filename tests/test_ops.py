@@ -79,6 +79,8 @@ def test_every_row_is_of_a_kind_that_is_tested():
         "_combine_at",
         "_fft",
         "_fft_pass",
+        "_rfft",
+        "_irfft",
         "_parts",
         "_pairs",
         "_blocks",

@@ -18,7 +18,7 @@ from .errors import DTypeError, ShapeError
 from .movement import roll
 from .ops import describe
 from .ops.elementwise import store_out
-from .ops.fft import transform
+from .ops.fft import from_half, half_weights, real_transform, transform
 from .ops.pad import pad
 from .shapes import normalize_dim
 from .tensor import Tensor
@@ -152,7 +152,10 @@ def real_to_complex(
     for length, dim in zip(lengths, dims, strict=True):
         x = fitted(x, length, dim)
     factor = scale(norm, math.prod(lengths), inverse, call)
-    x = along(as_complex(x), dims[-1], inverse).narrow(dims[-1], 0, lengths[-1] // 2 + 1)
+    if x.device.type == "cpu":
+        x = real_transform(x.transpose(dims[-1], -1), inverse).transpose(dims[-1], -1)
+    else:
+        x = along(as_complex(x), dims[-1], inverse).narrow(dims[-1], 0, lengths[-1] // 2 + 1)
     for dim in reversed(dims[:-1]):
         x = along(x, dim, inverse)
     return scaled(x, factor)
@@ -171,17 +174,17 @@ def complex_to_real(
         x = along(x, dim, inverse)
     length, dim = lengths[-1], dims[-1]
     x = fitted(x, length // 2 + 1, dim)
-    weights = [2.0] * (length // 2 + 1)
-    weights[0] = 1.0
-    if length % 2 == 0:
-        weights[-1] = 1.0
+    if x.device.type == "cpu":
+        return scaled(from_half(x.transpose(dim, -1), inverse, length).transpose(dim, -1), factor)
     shape = [1] * x.ndim
-    shape[dim] = len(weights)
-    own = creation.tensor(weights, dtype=x.dtype.to_real(), device=x.device).reshape(tuple(shape))
+    shape[dim] = length // 2 + 1
+    own = creation.tensor(half_weights(length), dtype=x.dtype.to_real(), device=x.device).reshape(tuple(shape))
     return scaled(along(fitted(x * own, length, dim), dim, inverse).real, factor).contiguous()
 
 
-def single(input: Any, n: int | None, dim: int, call: str, real: bool = False, half: bool = False) -> tuple:
+def single(
+    input: Any, n: int | None, dim: int, call: str, real: bool = False, half: bool = False
+) -> tuple[Tensor, list[int], list[int]]:
     """The input, the length and the dimension of a transform over one dimension, checked."""
     x = checked(input, call, real)
     where = one_dim(x, dim, call)
@@ -259,7 +262,7 @@ def ihfft(
     """The inverse of `hfft`: the first half of the inverse transform of real numbers.
 
     >>> webtorch.fft.ihfft(webtorch.tensor([1.0, 2.0, 3.0, 4.0]))
-    tensor([ 2.5000+0.0000j, -0.5000-0.5000j, -0.5000+0.0000j])
+    tensor([ 2.5000+0.0000j, -0.5000-0.5000j, -0.5000-0.0000j])
     """
     return finish(real_to_complex(*single(input, n, dim, "ihfft", real=True), norm, True, "ihfft"), out, "ihfft")
 

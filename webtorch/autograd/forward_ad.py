@@ -346,6 +346,8 @@ LINEAR: dict[str, Callable] = {
     "_window_sum": same_op,
     "_pick": same_op,
     "_fft": same_op,
+    "_rfft": same_op,
+    "_irfft": same_op,
     # The Jacobian of softmax is symmetric, so its rule serves here, too.
     "softmax": lambda op, output, primals, given, attributes: op.vjp[0](given[0], output),
     "log_softmax": lambda op, output, primals, given, attributes: (
