@@ -201,12 +201,12 @@ def pinv(
         if hermitian:
             values, vectors = eigh(x)
             left = vectors
-            right = vectors.mT
+            right = vectors.mH
         else:
             left, values, right = svd(x, False)
         keep = values.abs() > tolerances(A, values, atol, rtol)
         inverted = where(keep, 1.0 / where(keep, values, 1.0), 0.0)
-        result = (right.mT * inverted.unsqueeze(-2)) @ left.mT
+        result = (right.mH * inverted.unsqueeze(-2)) @ left.mH
     return stored("linalg.pinv", history.pseudoinverse.of(result, A), out)
 
 
