@@ -413,6 +413,22 @@ def test_codes(device):
         assert caught.value.code == code
 
 
+def test_complex_matrices():
+    """Solved and decomposed, without derivatives, which raise instead of being those of real matrices."""
+    rng = np.random.default_rng(1)
+    a = (rng.normal(size=(2, 3, 3)) + 1j * rng.normal(size=(2, 3, 3))).astype(np.complex64)
+    A = webtorch.tensor(a)
+    assert np.allclose(webtorch.linalg.inv(A).numpy() @ a, np.eye(3), atol=1e-4)
+    assert np.allclose(webtorch.linalg.det(A).numpy(), np.linalg.det(a), rtol=1e-4)
+    values, vectors = webtorch.linalg.eig(webtorch.tensor(a.real))
+    assert np.allclose(a.real @ vectors.numpy(), vectors.numpy() * values.numpy()[:, None, :], atol=1e-4)
+    assert webtorch.linalg.eigvals(A).dtype is webtorch.complex64
+    with pytest.raises(TypeError, match="not implemented for"):
+        webtorch.linalg.cholesky(A)
+    with pytest.raises(NotImplementedError, match="no derivative"):
+        webtorch.linalg.inv(A.requires_grad_())
+
+
 def test_vmap_and_forward_mode(device):
     a = webtorch.tensor(numbers(3, 2, 2) + 3 * np.eye(2, dtype=np.float32), device=device)
     assert webtorch.allclose(webtorch.vmap(webtorch.linalg.inv)(a), webtorch.linalg.inv(a), atol=1e-6)

@@ -8,6 +8,7 @@ import importlib as _importlib
 
 from . import autograd, creation, dtypes, functional, indexing, operators, random
 from .arguments import name_arguments as _name_arguments
+from .out_arguments import accept_out as _accept_out
 from .compiling import CompileError, compile
 from .creation import *  # noqa: F403
 from .devices import (
@@ -134,6 +135,7 @@ strided = "webtorch.strided"
 
 globals().update(_REGISTRY)
 
+_accept_out(globals())
 _name_arguments(globals(), [_name for _name in globals() if not _name.startswith("_")])
 
 _LAZY = (
@@ -147,6 +149,7 @@ _LAZY = (
     "nn",
     "optim",
     "profiler",
+    "special",
     "types",
     "utils",
     "webgpu",
@@ -175,6 +178,8 @@ _LAZY_NAMES = {
     "empty_cache": "webgpu",
     "memory_stats": "webgpu",
     "memory_summary": "webgpu",
+    "mvlgamma": "special",
+    "polygamma": "special",
     "reset_peak_memory_stats": "webgpu",
     "vmap": "func",
 }

@@ -31,6 +31,10 @@ def per_example(function: Callable) -> Callable:
     return call
 
 
+# What takes complex matrices, without a derivative.
+COMPLEX = tuple(f"linalg.{name}" for name in "inv inv_ex solve det eig eigh svd svdvals qr lu matrix_power".split())
+
+
 def check_floating(x: Tensor, call: str) -> None:
     if not isinstance(x, Tensor):
         raise TypeError(f"{call}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)")
@@ -50,6 +54,8 @@ def check_matrices(x: Tensor, call: str, square: bool = False, wide: bool = True
             f"{call}: The input tensor A must have at least 2 dimensions, but it has shape {list(x._shape)}",
         )
     check_floating(x, call)
+    if x.dtype.is_complex and call not in COMPLEX:
+        raise DTypeError(f"{call}: not implemented for {x.dtype}; complex matrices are taken by {', '.join(COMPLEX)}")
     if wide and x.dtype.itemsize < 4:
         raise DTypeError(f"{call}: Low precision dtypes not supported. Got {x.dtype}; convert with .float()")
     if square and x._shape[-1] != x._shape[-2]:

@@ -20,6 +20,10 @@ class History(Op):
     def of(self, result: Tensor, *inputs: Tensor, **attributes: Any) -> Tensor:
         """`result` with its history, when one is wanted."""
         if tracks(*inputs):
+            if any(value.dtype.is_complex for value in inputs):
+                raise NotImplementedError(
+                    f"{self.grad_name}: no derivative for {inputs[0].dtype} matrices; detach() them, or use real ones"
+                )
             from ..autograd.graph import attach
 
             attach(self, result, inputs, attributes)
