@@ -479,3 +479,17 @@ def test_training_reaches_the_loss_of_float32(device):
         assert exact < 0.3
         assert abs(trained(device, webtorch.bfloat16, False) - exact) < 0.05
         assert abs(trained(device, webtorch.float16, True) - exact) < 0.05
+
+
+def test_the_page_on_precision_runs(device):
+    page = (pathlib.Path(__file__).parents[1] / "docs" / "precision.md").read_text("utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    names: dict = {}
+    before = webtorch.get_default_device()
+    try:
+        webtorch.set_default_device(device)
+        exec(block, names)
+    finally:
+        webtorch.set_default_device(before)
+    assert names["loss"].dtype is webtorch.float32 or names["loss"].dtype is webtorch.float16
+    assert names["scaler"].get_scale() == 65536.0 and names["model"].weight.grad is not None

@@ -247,7 +247,7 @@ def test_unary_rows_of_every_number(name, device):
     for row, got in results.items():
         exact = nearest(getattr(webtorch, row)(wide).numpy(), name)
         apart = far_apart(got, dtypes.encode(exact, kind_of(name)).view(np.uint16), name, device == "webgpu")
-        apart &= ~flushed(name, device)
+        apart &= ~flushed(name, device) & ~cut_to_zero(got, exact, device)
         if row == "nan_to_num":  # infinities become the largest number of the type itself
             apart &= np.isfinite(values_of(name))
         if row == "tanhshrink":  # a difference of float32 numbers that nearly agree
@@ -263,6 +263,11 @@ def flushed(name, device):
     return (
         (values != 0) & (values < 2.0**-126) if name == "bfloat16" and device == "webgpu" else np.zeros(1 << 16, bool)
     )
+
+
+def cut_to_zero(got, wanted, device):
+    """Zeros of a GPU where float32 has a denormal, which it need not keep."""
+    return (device == "webgpu") & ((got & 0x7FFF) == 0) & (np.abs(wanted) <= 2.0**-126)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -380,7 +385,7 @@ def test_elementwise_rows_mean_what_was_recorded(device):
             )
             with np.errstate(all="ignore"):
                 near = np.abs(a - b) <= shared.ABSOLUTE.get(case.name, 0) * 2.0**-24 * 8
-            apart &= ~near
+            apart &= ~near & ~cut_to_zero(bits(result), b, device)
         else:
             assert result.numpy().dtype == expected.dtype, key
             apart = shared.disagreements(case, result.numpy(), expected, 4, 0)
