@@ -3,7 +3,6 @@ largest degree is then read back from a GPU)."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -58,7 +57,7 @@ def polynomial(name: str, what: str, value: str, first: Callable[[Tensor], Tenso
     >>> webtorch.special.{name}(webtorch.tensor([0.5]), 3)
     tensor([{value}])
     """
-    return functools.wraps(function)(function)
+    return function
 
 
 def doubled(k: int, x: Tensor, last: Tensor, before: Tensor) -> Tensor:
@@ -84,7 +83,7 @@ chebyshev_polynomial_t, chebyshev_polynomial_u, chebyshev_polynomial_v, chebyshe
 ) = (
     polynomial(f"shifted_chebyshev_polynomial_{key}", f"Chebyshev's polynomial of the {KINDS[key]} kind in 2 x - 1", value,
         *shifted(FIRST[key]))
-    for key, value in (("t", "0."), ("u", "0."), ("v", "1."), ("w", "-1."))
+    for key, value in (("t", "-0."), ("u", "-0."), ("v", "1."), ("w", "-1."))
 )
 hermite_polynomial_h = polynomial("hermite_polynomial_h", "The physicists' Hermite polynomial", "-5.",
     lambda x: x + x, lambda k, x, last, before: (x + x) * last - 2 * k * before)
