@@ -66,6 +66,7 @@ def choose_stored(order: list[Node], wanted: set[int], later: set[int], limits: 
         if not node.op.inlines or id(node) in wanted:
             stored.add(id(node))
         stored.update(id(argument.node) for argument in node.op.stored_arguments(node))
+    looping: set[int] = set()  # nodes whose expansion goes round loops
     weight: dict[int, int] = {}
     reads: dict[int, dict[int, int]] = {}  # buffers an expansion reads, with how many bindings each takes
     room = limits.max_storage_buffers
@@ -93,6 +94,12 @@ def choose_stored(order: list[Node], wanted: set[int], later: set[int], limits: 
             total, leaves = node.op.weight, {}
             for argument in arguments:
                 total += add_argument(argument.node, stored, weight, reads, leaves, limits)
+        # An invocation may go round its loops only so many times in all: a loop is not expanded inside another kernel's.
+        inside = [a.node for a in arguments if id(a.node) in looping and id(a.node) not in stored]
+        if inside and not node.op.inlines:
+            stored.update(id(source) for source in inside)
+        elif inside or node.op.loops(node):
+            looping.add(id(node))
         weight[id(node)], reads[id(node)] = total, leaves
         if total > (CHEAP if id(node) not in later else 1) and (uses.get(id(node), 0) > 1 or id(node) in later):
             stored.add(id(node))
@@ -187,6 +194,8 @@ def find_group(node: Node, needed: list, groups: list[Group], group_of: dict, li
     for group in (*sources.values(), *recent):
         if group.size != node.size or not group.accepts_members() or len(group.members) >= MAX_OUTPUTS:
             continue
+        if group.core is not None and loops_inside(node, group_of):
+            continue
         if any(other.before >> group.position & 1 for other in sources.values()):
             continue
         if not all(same for source, same in needed if group_of[id(source)] is group):
@@ -194,6 +203,21 @@ def find_group(node: Node, needed: list, groups: list[Group], group_of: dict, li
         if estimate_bindings(group, node, group_of, limits) <= limits.max_storage_buffers:
             return group
     return None
+
+
+def loops_inside(node: Node, group_of: dict) -> bool:
+    """Whether computing `node` from what has memory goes round loops: it would do so for every result of a core."""
+    stack = [node]
+    seen: set[int] = set()
+    while stack:
+        current = stack.pop()
+        if current.op.loops(current):
+            return True
+        for argument in pending_arguments(current):
+            if id(argument.node) not in group_of and id(argument.node) not in seen:
+                seen.add(id(argument.node))
+                stack.append(argument.node)
+    return False
 
 
 def estimate_bindings(group: Group, node: Node, group_of: dict, limits: Limits) -> int:

@@ -126,6 +126,37 @@ def has(name: str) -> bool:
     return name in functions()
 
 
+_LOOP = re.compile(r"\b(?:while|for|loop)\b")
+_NAMES = re.compile(r"\bwt_[a-z0-9_]+")
+
+
+@functools.cache
+def _looping() -> frozenset[str]:
+    """The functions that go round a loop, or call one that does."""
+    declarations, needs = _declarations(True), _needs(True)
+    found = {
+        name
+        for name, (kind, source) in declarations.items()
+        if kind == "fn" and _LOOP.search(_without_comments(source))
+    }
+    while True:
+        more = {name for name in declarations if needs[name] & found} - found
+        if not more:
+            return frozenset(found)
+        found |= more
+
+
+@functools.cache
+def loops(expression: str, kind: str) -> bool:
+    """Whether one of the functions in a row's expression goes round a loop when it computes in the type `kind`.
+
+    >>> loops("wt_fmod({x}, {y}) + 1", "f32"), loops("wt_exp({x})", "f32"), loops("wt_pow({x}, {y})", "i32")
+    (True, False, True)
+    """
+    names = {match.group() for match in _NAMES.finditer(expression)}
+    return bool((names | {f"{name}_{kind}" for name in names}) & _looping())
+
+
 def closure(names: Iterable[str], constants: Iterable[str] = (), pairs: bool = False) -> str:
     """The source of the functions `names`, of all they call, and of the module variables and constants these use.
 

@@ -99,6 +99,10 @@ class Op:
     def differentiable(self) -> bool:
         return self.vjp is not None
 
+    def loops(self, node: graph.Node) -> bool:
+        """Whether one expansion of `node` goes round a loop of its own."""
+        return False
+
     def stored_arguments(self, node: graph.Node) -> tuple:
         """The arguments that must have memory of their own instead of being expanded in this op's kernel."""
         return ()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import batching, blocks, codegen, components, dtypes, engine, graph, precision, tangents
+from .. import batching, blocks, codegen, components, dtypes, engine, graph, precision, prelude, tangents
 from ..dtypes import dtype as DType
 from ..errors import DTypeError
 from ..graph import Operand, Scalar
@@ -156,6 +156,10 @@ class Elementwise(Op):
             from .inplace import make_inplace
 
             make_inplace(self)
+
+    def loops(self, node: graph.Node) -> bool:
+        compute = self.computed_dtype(node)
+        return prelude.loops(self.expression(compute), codegen.compute_type(compute))
 
     def rest_is_tensor_like(self) -> bool:
         return self.inputs >= 1
