@@ -32,7 +32,7 @@ conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d einsum gru_cell line
 recurrent_cell recurrent_layers rnn_relu_cell rnn_tanh_cell scaled_dot_product_attention vecdot"""
 
 # What needs the range or the precision of float32.
-FLOAT32 = """acos asin cosh erfinv exp expm1 log log10 log1p log2 pow reciprocal rsqrt sinh softplus tan
+FLOAT32 = """acos asin cosh erfinv exp expm1 log log10 log1p log2 pow reciprocal rsqrt sinh softplus square tan
 cdist cosine_embedding_loss cosine_similarity cross_entropy dist frobenius_norm gaussian_nll_loss group_norm
 hinge_embedding_loss huber_loss interpolate kl_div l1_loss layer_norm logsumexp margin_ranking_loss mse_loss
 multi_margin_loss multilabel_margin_loss nll_loss norm nuclear_norm pairwise_distance pdist poisson_nll_loss renorm rms_norm
