@@ -23,7 +23,7 @@ from .anomaly import (
     set_detect_anomaly,
 )
 from .engine import GradientEdge, backward, get_gradient_edge, grad
-from .function import Function, FunctionCtx, once_differentiable
+from .function import Function, FunctionCtx, apply, once_differentiable
 from .functional import hessian, hvp, jacobian, jvp, vhp, vjp
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .graph import Node
@@ -39,7 +39,6 @@ from .saved import (
 
 executeBackward = backward  # torch.js has both names
 # torch.js lists the methods of Function and of the context it hands out beside the classes.
-apply = Function.apply
 mark_dirty = FunctionCtx.mark_dirty
 mark_non_differentiable = FunctionCtx.mark_non_differentiable
 save_for_backward = FunctionCtx.save_for_backward
@@ -55,7 +54,7 @@ for _public in (
 
 __all__ = [
     "Function", "FunctionCtx", "GradcheckError", "GradcheckResult", "GradientEdge", "Node", "PackHook", "UnpackHook",
-    "allow_mutation_on_saved_tensors", "anomaly", "backward", "detect_anomaly", "disable_saved_tensors_hooks",
+    "allow_mutation_on_saved_tensors", "anomaly", "apply", "backward", "detect_anomaly", "disable_saved_tensors_hooks",
     "enable_grad", "executeBackward", "force_original_view_tracking", "forward_ad", "functional", "get_gradient_edge",
     "grad", "grad_mode", "gradcheck", "gradgradcheck", "graph", "hessian", "hvp", "increment_version",
     "inference_mode", "is_anomaly_check_nan_enabled", "is_anomaly_detection_enabled", "is_anomaly_enabled",

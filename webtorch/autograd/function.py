@@ -390,6 +390,27 @@ def rewrite_base(target: Tensor, history: tuple) -> None:
     target._view_version = None
 
 
+def apply(function: type[Function], *args: Any, **given: Any) -> Any:
+    """`function.apply(*args)`: run a Function and record it.
+
+    Raises TypeError for anything but a subclass of Function.
+
+    >>> import webtorch
+    >>> class Twice(webtorch.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         return 2 * x
+    ...     @staticmethod
+    ...     def backward(ctx, g):
+    ...         return 2 * g
+    >>> webtorch.autograd.apply(Twice, webtorch.tensor(3.0))
+    tensor(6.)
+    """
+    if not (isinstance(function, type) and issubclass(function, Function)):
+        raise TypeError(f"apply({function!r}, ...): expected a subclass of webtorch.autograd.Function first")
+    return function.apply(*args, **given)
+
+
 def once_differentiable(function: Callable) -> Callable:
     """Decorate `backward` whose own operations cannot be differentiated: a second derivative then raises."""
 

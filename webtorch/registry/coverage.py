@@ -14,18 +14,24 @@ COLUMNS = ("module", "name", "kind", "cpu", "webgpu", "differentiable", "note")
 
 
 @functools.cache
-def measured() -> dict[str, dict[str, Any]]:
-    """The recorded rows by name."""
+def recorded() -> tuple[dict[str, Any], ...]:
+    """The recorded rows, one for each name of the index."""
     with FILE.open(encoding="utf-8", newline="") as file:
-        return {
-            row["name"]: {
+        return tuple(
+            {
                 **row,
                 "cpu": tuple(row["cpu"].split()),
                 "webgpu": tuple(row["webgpu"].split()),
                 "differentiable": {"yes": True, "no": False}.get(row["differentiable"]),
             }
             for row in csv.DictReader(file)
-        }
+        )
+
+
+@functools.cache
+def measured() -> dict[str, dict[str, Any]]:
+    """The recorded rows by name; of one that two modules have, what is in webtorch itself."""
+    return {row["name"]: row for row in sorted(recorded(), key=lambda row: row["module"], reverse=True)}
 
 
 def coverage_report() -> dict[str, Any]:
@@ -42,7 +48,7 @@ def coverage_report() -> dict[str, Any]:
     from . import functions, information
 
     names: list[dict[str, Any]] = []
-    for row in measured().values():
+    for row in recorded():
         names.append(described(row))
     for name in information.list_ops(custom=True):
         info = information.get_op_info(name)
