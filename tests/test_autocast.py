@@ -493,4 +493,8 @@ def test_the_page_on_precision_runs(device):
     finally:
         webtorch.set_default_device(before)
     assert names["loss"].dtype is webtorch.float32
-    assert names["scaler"].get_scale() == 65536.0 and names["model"].weight.grad is not None
+    assert names["scaler"].get_scale() in (
+        65536.0,
+        32768.0,
+    )  # the first scale may be too large: then the step is left out
+    assert names["model"].weight.grad.dtype is webtorch.float32
