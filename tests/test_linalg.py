@@ -167,7 +167,7 @@ def systems(m):
     yield error(
         RuntimeError, "Expected a floating point or complex tensor", lambda: m.linalg.inv(m.eye(2, dtype=m.int64))
     )
-    yield error(RuntimeError, "same dtype", lambda: m.linalg.solve(A, B.double()))
+    yield error(RuntimeError, "same dtype", lambda: m.linalg.solve(A, B.half()))
     yield error(
         RuntimeError, "Incompatible shapes of A and B", lambda: m.linalg.solve_triangular(A, B[:, :3], upper=True)
     )

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from . import creation, dtypes
 from .errors import IndexShapeError, ShapeError
-from .functional import cat, method
+from .functional import cat
+from .functional.method import method
 from .grad_mode import no_grad
 from .ops.binary import where
 from .ops.gather import put

@@ -10,7 +10,8 @@ import numpy as np
 
 from . import batching, creation, dtypes, engine, host
 from .errors import DTypeError, ShapeError
-from .functional import method, stack
+from .functional import stack
+from .functional.method import method
 from .grad_mode import no_grad
 from .ops.binary import where
 from .ops.unary import frexp

@@ -8,7 +8,8 @@ import numpy as np
 
 from . import creation, determinism, dtypes, engine
 from .errors import DTypeError, ShapeError
-from .functional import cat, method
+from .functional import cat
+from .functional.method import method
 from .grad_mode import no_grad
 from .indexing import check_gather_shapes, checked, masked_select, one_dimensional, positions_of, same_device
 from .ops import TABLE, common_device

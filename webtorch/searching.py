@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from . import creation, dtypes
 from .errors import DTypeError, ShapeError
-from .functional import method
+from .functional.method import method
 from .grad_mode import no_grad
 from .ops import common_device, is_number, result_dtype
 from .ops.binary import where

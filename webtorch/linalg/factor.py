@@ -338,7 +338,7 @@ def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> QR:
         )
     m, n = A._shape[-2:]
     with no_grad():
-        wanted = "complete" if mode == "complete" else "reduced"
+        wanted: Any = "complete" if mode == "complete" else "reduced"
         Q, R = on_host("linalg.qr", A, lambda x: tuple(np.linalg.qr(x, wanted)), "QR is computed by numpy")
     if tracks(A):
         if mode == "complete" and m > n:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import creation
 from ..errors import ShapeError
-from ..functional import method
+from ..functional.method import method
 from ..grad_mode import no_grad
 from ..ops.binary import where
 from ..precision import autocasts

@@ -65,9 +65,10 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Eigh:
     call = "linalg.eigh"
     check_matrices(A, call, square=True)
     check_shape(UPLO.upper() in ("L", "U"), f"{call}: Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
+    triangle: Any = UPLO.upper()
     with no_grad():
         values, vectors = on_host(
-            call, A, lambda x: converged(call, lambda y: tuple(np.linalg.eigh(y, UPLO.upper())), x), WHY
+            call, A, lambda x: converged(call, lambda y: tuple(np.linalg.eigh(y, triangle)), x), WHY
         )
     if tracks(A):
         half = A.tril() if UPLO.upper() == "L" else A.triu()

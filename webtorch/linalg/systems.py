@@ -105,11 +105,11 @@ def triangular_values(A: Tensor, B: Tensor, upper: bool, left: bool, unit: bool)
     x, y = stacked(A), stacked(B)
     if x.device.type == "cpu" or rows.kernel_fits((x, y), x._shape[-1]):
         return rows.triangular(x, y, upper, unit).reshape(B._shape)
-    arrays = host.arrays("linalg.solve_triangular", BEYOND, x, y)
+    a, b = host.arrays("linalg.solve_triangular", BEYOND, x, y)
     from .. import linalg_numpy
 
     with np.errstate(all="ignore"):
-        return creation.leaf(linalg_numpy.solve_triangular(*arrays, upper, unit), B.device).reshape(B._shape)
+        return creation.leaf(linalg_numpy.solve_triangular(a, b, upper, unit), B.device).reshape(B._shape)
 
 
 @per_example

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def log1p_minus(u: Tensor) -> Tensor:
 def stirling(a: Tensor) -> Tensor:
     """log(gamma(a + 1) / (sqrt(2 pi a) (a / e)^a)) for a >= 8."""
     square = 1 / (a * a)
-    total = STIRLING[-1]
+    total: Any = STIRLING[-1]
     for value in STIRLING[-2::-1]:
         total = total * square + value
     return total / a
@@ -132,7 +133,8 @@ def gammaincc(input: Tensor, other: Tensor) -> Tensor:
 def expanded(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     from ..functional import broadcast_tensors
 
-    return broadcast_tensors(a, b)
+    first, second = broadcast_tensors(a, b)
+    return first, second
 
 
 def multigammaln(a: Tensor, p: int) -> Tensor:
