@@ -41,9 +41,8 @@ def at(self: Tensor, *specs: Any) -> Tensor:
         and all(isinstance(one, (list, tuple)) for one in specs[0])
     ):
         specs = tuple(specs[0])
-    specs = filled(self, specs)
     result, dim = self, 0
-    for spec in specs:
+    for spec in filled(self, specs):
         result, dim = applied(result, dim, spec, self)
     return result
 

@@ -176,6 +176,9 @@ def embedded(value: Any, kind: CustomDType, device: Any, call: str) -> Any:
 class ComponentTensor(Tensor):
     """A tensor of a registered dtype. `components()` is the tensor of its components, along the last dimension."""
 
+    _inner: Tensor
+    _kind: CustomDType
+
     def __new__(cls, inner: Tensor, kind: CustomDType) -> ComponentTensor:
         made = object.__new__(cls)
         made._inner = inner
@@ -219,6 +222,10 @@ class ComponentTensor(Tensor):
     @property
     def requires_grad(self) -> bool:
         return self._inner.requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> ComponentTensor:
         if requires_grad or self._inner.requires_grad:

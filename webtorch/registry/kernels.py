@@ -116,6 +116,8 @@ class ExpressionKernel(UserKernel):
     inlines = True
     keeps_index = True
 
+    base: Elementwise
+
     def __init__(self, base: Elementwise, label: str, expression: str) -> None:
         super().__init__(base, label)
         self.template = expression
