@@ -1,7 +1,7 @@
 // A contraction: each invocation computes a block of one batch's result in registers. No workgroup memory, which costs
 // more than it saves on adapters that are CPUs.
 //
-// Supplied by codegen: T, WORKGROUP, HEIGHT and QUADS: a block has HEIGHT rows (4 or 8) and QUADS times 4 columns;
+// Supplied by codegen: T, WORKGROUP, HEIGHT and QUADS: a block has HEIGHT rows (a multiple of 4) and QUADS times 4 columns;
 // batches(), rows(), columns(), extent(), load_a(batch, m, k), load_b(batch, k, n), quad_a(batch, m, k),
 // quad_b(batch, k, n): four elements from there on, along k where A_OVER_K or B_OVER_K says so, else along the result;
 // TAIL: whether the extent is no multiple of four; store(i, value): any fused consumer, i being the row-major position in

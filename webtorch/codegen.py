@@ -179,6 +179,7 @@ class Kernel:
         self.workgroup_size = 64
         self.trips = 1  # upper bound of loop iterations in one invocation
         self.scalars: list[tuple] = []  # (first word, dtype, origin) of every number that came with the graph
+        self.provisional = False  # another variant may be found better: ask again the next time
         self.target = None  # a node whose buffer is written in place (outputs[0] takes it over)
 
     def block(self, name: str, roots: tuple[str, ...]) -> Block:

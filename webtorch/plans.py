@@ -256,6 +256,8 @@ def make(graph: Graph, device: Any, limits: Limits, held: Any, key: tuple | None
     while groups:  # a group is let go once it has run: a write takes over memory that nobody else holds
         group = groups.pop()
         kernel, pipeline, source = kernels.prepare(group, device, limits)
+        if kernel.provisional:
+            steps = None
         if steps is not None:
             try:
                 steps.append(Step(group, kernel, pipeline, source, places, scalars))

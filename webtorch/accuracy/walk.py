@@ -9,16 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import pathlib
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..files import cache_folder, write_atomically
 from . import measure, samples
 from .measure import BLOCK, Record
 from .oracle import EITHER_ZERO, fingerprint, oracle, rows
@@ -29,41 +27,13 @@ __all__ = ["State", "exhaustive", "sampled"]
 SAVE_EVERY = 10.0  # seconds
 
 
-def cache_folder() -> pathlib.Path:
-    """Where this user's programs keep what they can make again."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or pathlib.Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = pathlib.Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(base) / "webtorch" / "accuracy"
-
-
-def write_atomically(path: pathlib.Path, text: str) -> None:
-    """Replace the file by one with this text: readers see the old text or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, text=True)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
-
-
 class State:
     """How far exhaustive runs have come, by op: the next bit pattern and the records so far."""
 
     def __init__(self, sources: Sequence[Source], folder: pathlib.Path | None = None) -> None:
         names = [f"{source.name} {source.driver}" for source in sources]
         key = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
-        self.path = (folder or cache_folder()) / f"{key}.json"
+        self.path = (folder or cache_folder() / "accuracy") / f"{key}.json"
         self.ops: dict[str, Any] = {}
         with contextlib.suppress(FileNotFoundError, ValueError):
             self.ops = json.loads(self.path.read_text("utf-8"))["ops"]

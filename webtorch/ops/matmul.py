@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph, precision
+from .. import batching, codegen, dtypes, engine, graph, precision, tuning
 from ..errors import DTypeError
 from ..graph import Operand
 from ..shapes import contiguous_strides, numel
 from . import Op, Tensor, cast_operand, common_device, contiguous_in_quads, describe, from_node, result_dtype, tracks
 
 MAX_EXTENT = 32768  # products one invocation adds up; longer sums are split (the driver's loop budget is 65,535)
+
+
+BLOCKS = {"4x4": (4, 1), "8x4": (8, 1), "8x8": (8, 2)}  # rows, and columns in fours
 
 
 class Contract(Op):
@@ -163,20 +166,19 @@ class Contract(Op):
         m, k, n = numel(a.shape[nb : nb + nm]), numel(a.shape[nb + nm :]), numel(b.shape[nb + nk :])
         batch = numel(a.shape[:nb])
         # Adapters that are CPUs do best without workgroup memory; GPUs share slices of both factors in it.
-        tiled = not limits.is_cpu and m >= 16 and n >= 16 and limits.max_workgroup_invocations >= 256
+        variant, settled = self.variant(node, limits, batch, m, k, n)
+        tiled = variant == "tiled"
         kernel = codegen.Kernel(
             limits, "matmul_tiled" if tiled else "matmul", (("T", codegen.compute_type(node.dtype)),)
         )
         for name, value in (("batches", batch), ("rows", m), ("columns", n), ("extent", k)):
             kernel.parameter(name, value)
+        kernel.provisional = not settled
         self.factor(kernel, "a", a, (nb, nm, nk), ("batch", "m", "k"), tiled)
         self.factor(kernel, "b", b, (nb, nk, nn), ("batch", "k", "n"), tiled)
         store_block(kernel, group)
         if not tiled:
-            # Large blocks read less but take a driver a second to compile: worth it for large products only.
-            height, quads = (
-                (8, 2) if not limits.reproducible and batch * m * n * k >= 1 << 22 and m >= 8 and n >= 8 else (4, 1)
-            )
+            height, quads = BLOCKS[variant]
             kernel.constants += (("TAIL", "true" if k % 4 else "false"), ("HEIGHT", height), ("QUADS", quads))
             kernel.store_quads = n % 4 == 0
         if tiled:
@@ -188,6 +190,60 @@ class Contract(Op):
             kernel.workgroups = -(-(batch * -(-m // height) * -(-n // (4 * quads))) // 64)
             kernel.trips = (k // 4 + 4) * 2 + k // 128 + 2
         return kernel
+
+    def variant(self, node: graph.Node, limits, batch: int, m: int, k: int, n: int) -> tuple[str, bool]:
+        """Which kernel computes a contraction ("tiled", or blocks of results in registers), and whether for good."""
+        room = limits.max_workgroup_invocations >= 256 and m >= 16 and n >= 16
+        # Large blocks read less but take a driver a second to compile: worth it for large products only.
+        large = batch * m * n * k >= 1 << 22 and m >= 8 and n >= 8
+        default = "tiled" if room and not limits.is_cpu else "8x8" if large else "4x4"
+        if limits.reproducible:
+            return "4x4", True
+        if tuning.forced:
+            fitting = {name: 0.0 for name in (*BLOCKS, "tiled") if room or name != "tiled"}
+            return tuning.choice("contract", "", fitting, default, lambda name: None)  # type: ignore[arg-type,return-value]
+        if self.trial is not None or batch * m * n * k < 1 << 26 or min(m, n) < 16:
+            return self.trial or default, True
+        a, b = node.args
+        layout = "".join("k" if operand.strides[-1] == 1 else "r" for operand in (a, b))
+        sizes = "x".join(str(max(0, size - 1).bit_length()) for size in (batch, m, k, n))
+        candidates = {"8x8": 1.0, "8x4": 0.5, "4x4": 0.2} if limits.is_cpu else {"tiled": 0.3, "8x8": 0.3, "4x4": 0.1}
+        kind = f"{node.dtype.name} {layout} {sizes}"
+        return tuning.choice("contract", kind, candidates, default, lambda name: self.prepare_trial(name, node, limits))
+
+    trial: str | None = None  # the variant that is being tried
+
+    def prepare_trial(self, variant: str, node: graph.Node, limits) -> tuple:
+        """A product of the shapes and layouts of `node` with other numbers."""
+        from .. import kernels
+        from ..backends.wgpu import get_device
+        from ..fuse import Group
+
+        device = get_device()
+        operands = []
+        for operand in node.args:
+            size = 1 + operand.offset + sum((s - 1) * t for s, t in zip(operand.shape, operand.strides, strict=True))
+            numbers = (np.arange(size, dtype=np.int64) * 7919 % 61 - 30).astype(np.float32) / 16
+            source = graph.data(
+                device.upload(numbers.astype(operand.dtype.memory)), (size,), operand.dtype, node.device
+            )
+            operands.append(Operand(source, operand.shape, operand.strides, operand.offset))
+        made: list[graph.Node] = []
+
+        def once() -> None:
+            made[:] = [graph.Node(self, tuple(operands), node.attributes, node.shape, node.dtype, node.device)]
+            group = Group(0, node.size, made[0])
+            group.outputs = list(made)
+            self.trial = variant
+            try:
+                kernels.run(group, *kernels.prepare(group, device, limits), device, limits)
+            finally:
+                self.trial = None
+
+        def result() -> np.ndarray:
+            return device.read(made[0].buffer, made[0].nbytes).view(node.dtype.memory)
+
+        return once, result
 
     def factor(self, kernel, name: str, operand: Operand, sizes: tuple, roots: tuple, tiled: bool) -> None:
         """The holes that read one factor: `load_x` gives an element; for matmul.wgsl `quad_x` gives four, along the result
