@@ -56,6 +56,7 @@ from .errors import (
     RegistryError,
     ShaderCompileError,
     ShapeError,
+    UnpicklingError,
 )
 from .functional import *  # noqa: F403
 from .searching import *  # noqa: F403
@@ -149,6 +150,8 @@ _LAZY = (
     "nn",
     "optim",
     "profiler",
+    "safetensors",
+    "saving",
     "special",
     "types",
     "utils",
@@ -181,6 +184,8 @@ _LAZY_NAMES = {
     "mvlgamma": "special",
     "polygamma": "special",
     "reset_peak_memory_stats": "webgpu",
+    "load": "saving",
+    "save": "saving",
     "vmap": "func",
 }
 

@@ -5,6 +5,7 @@ Every error that torch.js has a name for carries that name in ``.code``, and its
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "RegistryError",
     "ShaderCompileError",
     "ShapeError",
+    "UnpicklingError",
     "coded_error",
     "did_you_mean",
 ]
@@ -114,6 +116,11 @@ class ShaderCompileError(RuntimeError):
             message = "\n".join([message, *lines])
         super().__init__(message)
         self.source = source
+
+
+class UnpicklingError(RuntimeError, pickle.UnpicklingError):
+    """Raised by ``webtorch.load`` for a file that is damaged, that is no checkpoint, or that asks for anything but tensors
+    and plain values; nothing of such a file was run. It can be caught as RuntimeError and as pickle.UnpicklingError."""
 
 
 class CompileError(RuntimeError):
