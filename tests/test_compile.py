@@ -339,3 +339,20 @@ def test_memory_does_not_grow_and_writes_are_in_place():
         result = f(x)
     result.item()
     assert webtorch.webgpu.memory_stats()["active_bytes"] <= before + 4096
+
+
+@gpu
+def test_autocast_is_part_of_the_kind_of_a_call():
+    x = webtorch.full((4, 4), 1.0 + 2.0**-9, device="webgpu")
+    f = webtorch.compile(lambda a: a @ a)
+    for _ in range(3):
+        assert f(x).dtype is webtorch.float32
+        with webtorch.autocast("webgpu", dtype=webtorch.bfloat16):
+            assert f(x).dtype is webtorch.bfloat16
+
+    @webtorch.compile
+    def inside(a):
+        with webtorch.autocast("webgpu", dtype=webtorch.float16):
+            return a @ a
+
+    assert [inside(x).dtype for _ in range(4)] == [webtorch.float16] * 4

@@ -18,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from . import capture, dtypes, engine, grad_mode, graph, kernels, plans
+from . import capture, dtypes, engine, grad_mode, graph, kernels, plans, precision, reproducible
 from .codegen import pack_scalar
 from .errors import CompileError
 from .interrupts import held_back
@@ -182,7 +182,7 @@ def modes_in_force() -> tuple:
     """Settings of the process that change what ops do."""
     from . import determinism
 
-    return determinism.are_deterministic_algorithms_enabled(), None
+    return determinism.are_deterministic_algorithms_enabled(), precision.current(), reproducible.settings["on"]
 
 
 def has_gradient(tensor: Tensor) -> str:
