@@ -116,9 +116,9 @@ def page() -> str:
 
 
 GROUPS = {
-    "all": ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"),
-    "integers and floats": ("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"),
-    "floats": ("float16", "float32", "float64"),
+    "all": ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"),
+    "integers and floats": ("uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"),
+    "floats": ("float16", "bfloat16", "float32", "float64"),
     "integers, bool": ("bool", "uint8", "int8", "int16", "int32", "int64"),
     "integers": ("uint8", "int8", "int16", "int32", "int64"),
 }
