@@ -12,6 +12,7 @@ from __future__ import annotations
 import operator
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from .errors import CompileError
@@ -150,9 +151,7 @@ def drawn(draw: Callable[[], tuple]) -> tuple:
         latest[:] = draw()
 
     watch.host.append(again)
-    return tuple(
-        live_integer(number, lambda position=position: latest[position]) for position, number in enumerate(numbers)
-    )
+    return tuple(live_integer(number, partial(latest.__getitem__, at)) for at, number in enumerate(numbers))
 
 
 # ---- what the others tell -------------------------------------------------------------------------------------------

@@ -483,8 +483,10 @@ class Recording:
         earlier = {id(node): storage for storage, node in watch.written.values()}
         self.sources = [self.source(leaf, earlier, watch) for leaf in whole.leaves]
         self.checks = [(places[id(check)], verdict) for check, verdict in engine._checks if id(check) in places]
-        self.writes = [(self.finder(storage), self.value(storage.node, places, earlier, watch)) for storage in written]
-        self.fresh = [self.value(storage.node, places, earlier, watch) for storage in fresh.values()]
+        self.writes: list[tuple[tuple, Any]] = [
+            (self.finder(storage), self.value(storage.node, places, earlier, watch)) for storage in written
+        ]
+        self.fresh: list[Any] = [self.value(storage.node, places, earlier, watch) for storage in fresh.values()]
         numbers = {name: number for number, name in enumerate(fresh)}
         self.outputs = [self.handle(leaf, tensors, numbers) for leaf in leaves]
         self.gradients = [
@@ -529,7 +531,7 @@ class Recording:
         for step in self.plan.steps:
             if step.target is not None:  # who takes over whose memory is decided when it runs
                 moving.add(step.target)
-                moving.update(at for at, *_ in step.outputs)
+                moving.update(at for at, _, _ in step.outputs)
         free: dict[int, list[Any]] = {}
         held: dict[int, Any] = {}
         self.steady: dict[int, graph.Node] = {}
@@ -542,10 +544,11 @@ class Recording:
                     continue
                 room = free.get(nbytes)
                 held[at] = buffer = room.pop() if room else self.device.allocate(nbytes)
-                node = self.steady[at] = graph.Node(*shapes[at][:1], (), {}, *shapes[at][1:])
+                op, shape, dtype, where = shapes[at]
+                node = self.steady[at] = graph.Node(op, (), {}, shape, dtype, where)
                 node.buffer = buffer
             bindings: list[Any] = []
-            places = [(at, spans) for at, spans, *_ in (*step.inputs, *step.outputs)]
+            places = [*step.inputs, *((at, spans) for at, spans, _ in step.outputs)]
             for at, spans in places:
                 bindings += [(held.get(at), offset, size) for offset, size in spans]
             open_places = []
@@ -603,8 +606,7 @@ class Recording:
             for action in self.host:
                 action()
             values: list[Any] = [None] * self.count
-            for how, what in self.sources:
-                values.append(self.node(how, what, tensors))
+            values.extend(self.node(source, tensors) for source in self.sources)
             for at, node in self.steady.items():
                 values[at] = node
             for at, op, shape, dtype, device in self.nodes:
@@ -612,12 +614,12 @@ class Recording:
             made = {at: values[at] for at in self.kept}
             # The new values, and what becomes of storages, before the kernels run: who writes in place must be all that
             # holds the old value.
-            new = [made[at] if type(at) is int else self.node(*at, tensors) for _, at in self.writes]
-            written = [self.storage(how, what, tensors) for (how, what), _ in self.writes]
+            new = [made[at] if type(at) is int else self.node(at, tensors) for _, at in self.writes]
+            written = [self.storage(source, tensors) for source, _ in self.writes]
             for storage, node in zip(written, new, strict=True):
                 storage.replace(node)
             fresh = [
-                graph.Storage(made[at] if type(at) is int else self.node(*at, tensors), self.version())
+                graph.Storage(made[at] if type(at) is int else self.node(at, tensors), self.version())
                 for at in self.fresh
             ]
             try:
@@ -681,18 +683,19 @@ class Recording:
         return None if grad_mode.current().inference else 0
 
     @staticmethod
-    def storage(how: str, what: Any, tensors: list[Tensor]) -> Any:
+    def storage(source: tuple, tensors: list[Tensor]) -> Any:
+        how, what = source
         if how == "argument":
             return tensors[what]._storage
         if how == "gradient":
             return (tensors[what] if type(what) is int else what)._grad._storage
         return what
 
-    def node(self, how: str, what: Any, tensors: list[Tensor]) -> graph.Node:
+    def node(self, source: tuple, tensors: list[Tensor]) -> graph.Node:
         """A realised value."""
-        if how == "constant":
-            return what
-        node = self.storage(how, what, tensors).node
+        if source[0] == "constant":
+            return source[1]
+        node = self.storage(source, tensors).node
         if node.buffer is None:
             engine.realize([node])
         return node
@@ -704,7 +707,7 @@ class Recording:
             return tensors[how[1]]
         if how[0] == "fresh":
             return view_of(fresh[how[1]], *how[2])
-        return view_of(self.storage(*how[1], tensors), *how[2])
+        return view_of(self.storage(how[1], tensors), *how[2])
 
 
 def owner(tensor: Tensor, tensors: list[Tensor]) -> Any:

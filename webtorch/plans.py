@@ -61,13 +61,14 @@ class Graph:
             parts.append((node.op, node.shape, node.dtype, node.op.structure(node) if node.attributes else ()))
         wanted = {id(target) for target in targets}
         source = argument = None  # a name counts as a reference
-        self.flags = flags = []
+        flags: list[int] = []
         for node in nodes:
             flag = TARGET if id(node) in wanted else 0
             # Whoever outside this graph holds a node will want it: pending work, or a value saved for a derivative.
             if sys.getrefcount(node) > OWN_REFERENCES + inside.get(id(node), 0):
                 flag |= LATER | (LIVE if node.is_live() else 0)
             flags.append(flag)
+        self.flags = flags
         self.places = places
         self.key = (engine.variant, tuple(parts), tuple(flags))
 
@@ -172,7 +173,7 @@ class Plan:
         self.steps = steps
         last: dict[int, int] = {}
         for number, step in enumerate(steps):
-            for place, *_ in (*step.inputs, *step.outputs):
+            for place in (*(place for place, _ in step.inputs), *(place for place, *_ in step.outputs)):
                 last[place] = number
             if step.target is not None:
                 last[step.target] = number

@@ -17,9 +17,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from . import dtypes, grad_mode
+from . import dtypes
 from .dtypes import dtype as DType
 from .errors import DTypeError
+from .grad_mode import is_grad_enabled
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -174,7 +175,7 @@ def in_dtype(x: Tensor, wanted: DType, state: State) -> Tensor:
     if cache is None:
         cache = {}
         _cache.set(cache)
-    key, version, recorded = (id(x), wanted), x._storage.version, grad_mode.current().grad
+    key, version, recorded = (id(x), wanted), x._storage.version, is_grad_enabled()
     known = cache.get(key)
     if known is not None and known.source() is x and known.version == version and known.recorded == recorded:
         return known.result

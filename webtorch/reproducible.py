@@ -531,12 +531,12 @@ class Rewriter:
             start = self.at
             kind = self.type()
             name = " ".join(self.tokens[start : self.at])
-            given = ", ".join(text for text, _ in self.arguments())
+            inner = ", ".join(text for text, _ in self.arguments())
             if kind.startswith("bitcast<"):
                 kind = kind[8:-1]
-                text = f"{name} ( {given} )"
+                text = f"{name} ( {inner} )"
                 return (self.kept(text, kind) if element(kind) == "f32" else text), kind
-            return f"{name} ( {given} )", kind
+            return f"{name} ( {inner} )", kind
         name = self.next()
         for scope in reversed(self.scopes):
             if name in scope:

@@ -205,7 +205,7 @@ class Elementwise(Op):
         if rule is None or rule.moment is not moment:
             return None
         shape, compute = rule.shape, rule.compute
-        args = []
+        args: list[Operand | Scalar] = []
         for value in inputs:
             if isinstance(value, Tensor):
                 strides = (

@@ -115,8 +115,8 @@ def reread(node: graph.Node, dtype: DType) -> graph.Node:
     if not dtype.is_complex and node.op is pairs and node.buffer is None and node.args[0].node.size == 2 * node.size:
         return node.args[0].node
     count = node.nbytes // dtype.itemsize
-    flat = graph.Operand(node, (node.size,), (1,))
-    return graph.record(pairs if dtype.is_complex else parts, (flat,), {}, (count,), dtype, node.device)
+    whole = graph.Operand(node, (node.size,), (1,))
+    return graph.record(pairs if dtype.is_complex else parts, (whole,), {}, (count,), dtype, node.device)
 
 
 class RereadStorage(graph.Storage):

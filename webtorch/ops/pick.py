@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import dtypes, grad_mode
+from .. import dtypes
+from ..grad_mode import no_grad
 from . import Op, Tensor, tracks
 from .binary import where
 from .gather import take
@@ -22,7 +23,7 @@ class Pick(Op):
     inlines = False
 
     def __call__(self, x: Tensor, index: Tensor, dim: int) -> Tensor:
-        with grad_mode.no_grad():
+        with no_grad():
             places = [index if other == dim else own_position(index, other - (other > dim)) for other in range(x.ndim)]
             result = take(x.detach(), places, tuple(range(x.ndim)))
         if tracks(x):

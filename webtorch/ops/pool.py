@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import batching, dtypes, grad_mode, graph
+from .. import batching, dtypes, graph
+from ..grad_mode import no_grad
 from ..shapes import numel
 from . import Op, Tensor, from_node, tracks
 from .binary import where
@@ -34,7 +35,7 @@ class WindowOp(Op):
         count = len(low)
         rest = x._shape[: x.ndim - count]
         shape = (*rest, *window_shape(x._shape, low, size, room, stride, dilation))
-        with grad_mode.no_grad():
+        with no_grad():
             source = x.detach()
             if x._batch:
                 result = batching.lifted(lambda whole: self(whole, **attributes), source)
@@ -96,7 +97,7 @@ def first_maximum(
     x: Tensor, out: Tensor, low: tuple, room: tuple, size: tuple, stride: tuple, dilation: tuple
 ) -> Tensor:
     """Where in its window (row-major) the maximum `out` is first found, as int32; NaN is found like any maximum."""
-    with grad_mode.no_grad():
+    with no_grad():
         x, out = x.detach(), out.detach()
         outer = x.ndim - len(low)
         source = padded(x, lowest(x.dtype), low, (1,) * len(low), room)

@@ -10,7 +10,7 @@ import struct
 import sys
 import zipfile
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
@@ -29,7 +29,7 @@ BOUND = 1 << 20  # of the small entries
 # ---- writing --------------------------------------------------------------------------------------------------------
 
 
-def write(value: Any, file: BinaryIO) -> None:
+def write(value: Any, file: IO[bytes]) -> None:
     """The archive of a value, written into a file that can be sought in; one storage after the other comes to the host."""
     pickle = Pickle(value)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -52,7 +52,7 @@ def write(value: Any, file: BinaryIO) -> None:
 def add(archive: zipfile.ZipFile, name: str, content: Any) -> None:
     """An entry of which the content begins at a multiple of ALIGNMENT. Nothing in it tells the time, so that the same
     values make the same file."""
-    data = memoryview(np.frombuffer(content, np.uint8) if isinstance(content, bytes) else content.view(np.uint8))
+    data = (np.frombuffer(content, np.uint8) if isinstance(content, bytes) else content.view(np.uint8)).data
     entry = zipfile.ZipInfo(f"archive/{name}", (1980, 1, 1, 0, 0, 0))
     large = data.nbytes >= 1 << 31
     start = archive.start_dir + 30 + len(entry.filename) + (20 if large else 0) + 4
@@ -179,7 +179,7 @@ class Archive:
 
     def content(self, entry: zipfile.ZipInfo, dtype: dtypes.dtype, numel: int) -> np.ndarray:
         array = np.empty(numel, dtype.memory)
-        target = memoryview(array.view(np.uint8))
+        target = array.view(np.uint8).data
         with self.archive.open(entry) as source:
             filled = 0
             while filled < len(target):

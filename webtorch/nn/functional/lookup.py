@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ... import creation, dtypes, grad_mode
+from ... import creation, dtypes
 from ...errors import DTypeError, ShapeError, coded_error
+from ...grad_mode import no_grad
 from ...indexing import checked
 from ...ops import common_device
 from ...ops.binary import where
@@ -61,7 +62,7 @@ def embedding(
 
 def shared_out(values: Tensor, index: Tensor, rows: int, counted: Tensor | None = None) -> Tensor:
     """The same values, whose gradients are divided by how often their row is read."""
-    with grad_mode.no_grad():
+    with no_grad():
         flat = index.reshape((-1,))
         ones = creation.ones(flat.numel(), dtype=values.dtype, device=values.device)
         if counted is not None:
@@ -73,7 +74,7 @@ def shared_out(values: Tensor, index: Tensor, rows: int, counted: Tensor | None 
 
 def limit_rows(weight: Tensor, index: Tensor, max_norm: float, norm_type: float) -> None:
     """Scale the rows that are read down, in place, to a norm."""
-    with grad_mode.no_grad():
+    with no_grad():
         used = np.unique(index.numpy())
         chosen = creation.tensor(used.astype(np.int64), device=weight.device)
         picked = weight.detach().index_select(0, chosen)
