@@ -1,7 +1,9 @@
-"""Measures which functions of the index run where, in which dtypes, and which are differentiable, by calling each.
+"""Measures which functions of the index run where, in which dtypes, and which are differentiable, by calling each, and looks
+up which test files use them.
 
     python tests/record_coverage.py              (some minutes; needs an adapter)
     python tests/record_coverage.py fft ifft     (only these, and those that were never measured)
+    python tests/record_coverage.py --tests      (only which test files use each name)
 
 Writes webtorch/registry/coverage.csv and docs/coverage.md.
 """
@@ -12,6 +14,7 @@ import sys
 import warnings
 
 import index_calls
+import name_uses
 from index_calls import DTYPES, INDEX, Maker, call_of
 
 import webtorch
@@ -59,16 +62,19 @@ def differentiable(name: str) -> str:
 
 
 def rows(wanted: set[str]):
-    """The rows of the record; with `wanted`, those of other names as they are."""
+    """The rows of the record; with `wanted`, what was measured of other names as it is."""
     with coverage.FILE.open(encoding="utf-8", newline="") as file:
         before = {(row["module"], row["name"]): row for row in csv.DictReader(file)} if wanted else {}
+    tests = name_uses.uses(entry["name"] for entry in INDEX)
     for entry in INDEX:
         name, kind = entry["name"], entry["kind"]
         module = "webtorch.autograd" if entry["module"] == "torch.autograd" else "webtorch"
+        used = " ".join(file.removeprefix("test_").removesuffix(".py") for file in tests[name])
         if (module, name) in before and name not in wanted:
-            yield before[module, name]
+            yield {**before[module, name], "tests": used}
             continue
-        row = {"module": module, "name": name, "kind": kind, "cpu": "", "webgpu": "", "differentiable": "", "note": ""}
+        row = dict.fromkeys(coverage.COLUMNS, "")
+        row |= {"module": module, "name": name, "kind": kind, "tests": used}
         if kind == "function" and call_of(name) is not None:
             on_cpu = measured(name, "cpu")
             row["cpu"] = " ".join(on_cpu)

@@ -1,5 +1,5 @@
-"""The report of what runs where: every name of the index, its devices, dtypes, whether it is differentiable, how many calls
-test it. It was measured by calling (`tests/record_coverage.py`); what users registered is added when it is asked for."""
+"""The report of what runs where: every name of the index, its devices, dtypes, whether it is differentiable, which tests
+use it. It was measured by calling (`tests/record_coverage.py`); what users registered is added when it is asked for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pathlib
 from typing import Any
 
 FILE = pathlib.Path(__file__).with_name("coverage.csv")
-COLUMNS = ("module", "name", "kind", "cpu", "webgpu", "differentiable", "note")
+COLUMNS = ("module", "name", "kind", "cpu", "webgpu", "differentiable", "tests", "note")
 
 
 @functools.cache
@@ -23,6 +23,7 @@ def recorded() -> tuple[dict[str, Any], ...]:
                 "cpu": tuple(row["cpu"].split()),
                 "webgpu": tuple(row["webgpu"].split()),
                 "differentiable": {"yes": True, "no": False}.get(row["differentiable"]),
+                "tests": tuple(f"tests/test_{name}.py" for name in row["tests"].split()),
             }
             for row in csv.DictReader(file)
         )
@@ -35,8 +36,8 @@ def measured() -> dict[str, dict[str, Any]]:
 
 
 def coverage_report() -> dict[str, Any]:
-    """What runs where: `names` lists a dict per name (module, name, kind, devices, dtypes by device, differentiable, note,
-    custom), `counts` how many there are of each kind and on each device.
+    """What runs where: `names` lists a dict per name (module, name, kind, devices, dtypes by device, differentiable, the
+    files of the tests that use it, note, custom), `counts` how many there are of each kind and on each device.
 
     `python -m webtorch coverage` prints it.
 
@@ -57,7 +58,7 @@ def coverage_report() -> dict[str, Any]:
                 "module": "webtorch", "name": name, "kind": "op", "custom": True, "note": "registered",
                 "devices": tuple(device for device, found in info["dtypes"].items() if found),
                 "dtypes": {device: tuple(found) for device, found in info["dtypes"].items()},
-                "differentiable": info["differentiable"],
+                "differentiable": info["differentiable"], "tests": (),
             }
         )  # fmt: skip
     for name in functions.list_functions(custom=True):
@@ -65,7 +66,7 @@ def coverage_report() -> dict[str, Any]:
             names.append(
                 {
                     "module": "webtorch", "name": name, "kind": "function", "custom": True, "note": "registered",
-                    "devices": (), "dtypes": {}, "differentiable": None,
+                    "devices": (), "dtypes": {}, "differentiable": None, "tests": (),
                 }
             )  # fmt: skip
     counts: dict[str, int] = {}
@@ -90,7 +91,7 @@ def described(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "module": row["module"], "name": row["name"], "kind": row["kind"], "custom": False, "note": row["note"],
         "devices": tuple(device for device, dtypes in found.items() if dtypes), "dtypes": found,
-        "differentiable": row["differentiable"],
+        "differentiable": row["differentiable"], "tests": row["tests"],
     }  # fmt: skip
 
 
@@ -100,19 +101,32 @@ def page() -> str:
     lines = [
         "# Coverage",
         "",
-        "Every name of the torch.js index: where it runs, in which dtypes, and whether it is differentiable. Made by",
-        "`python tests/record_coverage.py`, which calls each; `python -m webtorch coverage` prints it, and",
-        "`webtorch.coverage_report()` returns it.",
+        "Every name of the torch.js index: where it runs, in which dtypes, whether it is differentiable, and which files of",
+        "`tests/` use it, `test_` left out. Made by `python tests/record_coverage.py`, which calls each and reads the tests;",
+        "`python -m webtorch coverage` prints it, and `webtorch.coverage_report()` returns it.",
         "",
     ]
     lines += [f"- {kind}: {count}" for kind, count in sorted(report["counts"].items())]
-    lines += ["", "| name | kind | cpu | webgpu | differentiable | note |", "|---|---|---|---|---|---|"]
+    lines += ["", "| name | kind | cpu | webgpu | differentiable | tests | note |", "|---|---|---|---|---|---|---|"]
     for row in sorted(report["names"], key=lambda row: (row["module"], row["name"].lower(), row["name"])):
         where = [short(row["dtypes"].get(device, ())) for device in ("cpu", "webgpu")]
         mark = {True: "yes", False: "no", None: ""}[row["differentiable"]]
         name = f"{row['module']}.{row['name']}"
-        lines.append(f"| `{name}` | {row['kind']} | {where[0]} | {where[1]} | {mark} | {row['note']} |")
+        cells = (
+            f"`{name}`",
+            row["kind"],
+            *where,
+            mark,
+            " ".join(short_name(file) for file in row["tests"]),
+            row["note"],
+        )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def short_name(file: str) -> str:
+    """`tests/test_ops.py` as `ops`."""
+    return file.removeprefix("tests/test_").removesuffix(".py")
 
 
 GROUPS = {
@@ -151,7 +165,9 @@ def run(options: argparse.Namespace) -> int:
             continue
         mark = {True: "differentiable", False: "", None: ""}[row["differentiable"]]
         places = "; ".join(f"{device}: {short(found)}" for device, found in row["dtypes"].items() if found)
-        print(f"{row['module']}.{row['name']:<32} {row['kind']:<9} {places} {mark} {row['note']}".rstrip())
+        tests = f"tests: {' '.join(short_name(file) for file in row['tests'])}" if row["tests"] else ""
+        name = f"{row['module']}.{row['name']:<32}"
+        print(" ".join(part for part in (name, f"{row['kind']:<9}", places, mark, tests, row["note"]) if part).rstrip())
     if not options.names:
         print()
         for kind, count in sorted(report["counts"].items()):
