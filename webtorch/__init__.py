@@ -102,6 +102,7 @@ from .shape_evaluation import eval_shape
 from .shapes import broadcast_shapes
 from .sorting import *  # noqa: F403
 from .tensor import Size, Tensor
+from .tensor_types import *  # noqa: F403
 from .windows import *  # noqa: F403
 from . import fft
 from .fft import ifft, irfft, rfft
@@ -132,7 +133,6 @@ concat = concatenate = functional.cat
 var_ = functional.var
 moveaxis = functional.movedim
 swapaxes = swapdims = _TABLE["transpose"]
-strided = "webtorch.strided"
 
 globals().update(_REGISTRY)
 
@@ -140,22 +140,37 @@ _accept_out(globals())
 _name_arguments(globals(), [_name for _name in globals() if not _name.startswith("_")])
 
 _LAZY = (
+    "_C",
+    "_dynamo",
+    "_inductor",
+    "accelerator",
     "amp",
     "backends",
+    "compiler",
     "cuda",
     "debug",
     "devices",
+    "distributed",
     "doctor",
     "func",
+    "hub",
+    "jit",
+    "mps",
+    "multiprocessing",
     "nn",
+    "onnx",
     "optim",
     "profiler",
     "safetensors",
     "saving",
+    "serialization",
+    "sparse",
     "special",
+    "testing",
     "types",
     "utils",
     "webgpu",
+    "xpu",
 )
 _NN_FUNCTIONS = """
     adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d batch_norm binary_cross_entropy_with_logits bilinear
@@ -186,6 +201,8 @@ _LAZY_NAMES = {
     "reset_peak_memory_stats": "webgpu",
     "load": "saving",
     "save": "saving",
+    "sparse_coo_tensor": "sparse",
+    "spmm": "sparse",
     "vmap": "func",
 }
 
@@ -196,6 +213,6 @@ def __getattr__(name: str):
         return _importlib.import_module(f"{__name__}.{name}")
     if name in _LAZY_NAMES:
         return getattr(_importlib.import_module(f"{__name__}.{_LAZY_NAMES[name]}"), name)
-    from .errors import did_you_mean
+    from .errors import MissingNameError, did_you_mean
 
-    raise AttributeError(f"module 'webtorch' has no attribute {name!r}.{did_you_mean(name, list(globals()))}")
+    raise MissingNameError(f"module 'webtorch' has no attribute {name!r}.{did_you_mean(name, list(globals()))}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import batching, components, dtypes, elsewhere, engine, grad_mode, graph
+from . import batching, components, devices, dtypes, elsewhere, engine, grad_mode, graph
 from .devices import device as Device
 from .devices import get_default_device
 from .dtypes import dtype as DType
@@ -647,6 +647,13 @@ def type_(self: Tensor, dtype: Any = None) -> Any:
     """This tensor in another dtype; without one, the name of its type, such as 'webtorch.FloatTensor'."""
     if dtype is None:
         return f"webtorch.{TYPE_NAMES.get(self.dtype.name, self.dtype.name)}"
+    if isinstance(dtype, str) and dtype.endswith("Tensor"):
+        from . import cuda, tensor_types
+
+        place = cuda if ".cuda." in dtype or dtype.startswith("cuda.") else tensor_types
+        dtype = getattr(place, dtype.rsplit(".", 1)[-1], dtype)
+    if hasattr(dtype, "gpu"):  # FloatTensor and its kin
+        return self.to(devices.gpu() if dtype.gpu else self.device, dtype.dtype)
     return self.to(dtypes.as_dtype(dtype))
 
 

@@ -15,13 +15,14 @@ __all__ = [
     "get_deterministic_debug_mode", "get_float32_matmul_precision", "get_num_interop_threads", "get_num_threads",
     "get_real_dtype", "is_complex_dtype", "is_deterministic_algorithms_warn_only_enabled", "is_floating_point_dtype",
     "is_warn_always_enabled", "set_default_tensor_type", "set_deterministic_debug_mode", "set_float32_matmul_precision",
+    "set_num_interop_threads", "set_num_threads",
     "set_warn_always", "sym_float", "sym_int", "sym_not", "use_deterministic_algorithms",
 ]  # fmt: skip
 
 DEBUG_MODES = ("default", "warn", "error")
 PRECISIONS = ("highest", "high", "medium")
 
-settings: dict[str, Any] = {"debug_mode": 0, "precision": "highest", "warn_always": False}
+settings: dict[str, Any] = {"debug_mode": 0, "precision": "highest", "warn_always": False, "threads": None}
 
 
 # ---- deterministic algorithms ---------------------------------------------------------------------------------------
@@ -145,14 +146,39 @@ def get_float32_matmul_precision() -> str:
     return settings["precision"]
 
 
+def set_num_threads(num: int) -> None:
+    """Tell how many threads an operation on the cpu may use: kept for `get_num_threads`. numpy reads OMP_NUM_THREADS or
+    OPENBLAS_NUM_THREADS when the process starts, and cannot be told later. Raises RuntimeError unless `num` is positive.
+
+    >>> import webtorch
+    >>> webtorch.set_num_threads(webtorch.get_num_threads())
+    """
+    if isinstance(num, bool) or not isinstance(num, int) or num < 1:
+        raise RuntimeError(f"set_num_threads({num!r}): set_num_threads expects a positive integer")
+    settings["threads"] = num
+
+
+def set_num_interop_threads(num: int) -> None:
+    """Accepted: operations on the cpu run one after the other. Raises RuntimeError unless `num` is positive.
+
+    >>> import webtorch
+    >>> webtorch.set_num_interop_threads(1)
+    """
+    if isinstance(num, bool) or not isinstance(num, int) or num < 1:
+        raise RuntimeError(f"set_num_interop_threads({num!r}): set_num_interop_threads expects a positive integer")
+
+
 def get_num_threads() -> int:
-    """How many threads one operation on the cpu may use: the number in OMP_NUM_THREADS or OPENBLAS_NUM_THREADS, or one per
-    core that this process may run on. Matrix products and large elementwise operations take them all.
+    """How many threads one operation on the cpu may use: what `set_num_threads` was told, else the number in
+    OMP_NUM_THREADS or OPENBLAS_NUM_THREADS, or one per core that
+    this process may run on. Matrix products and large elementwise operations take them all.
 
     >>> import webtorch
     >>> webtorch.get_num_threads() >= 1
     True
     """
+    if settings["threads"] is not None:
+        return settings["threads"]
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         if os.environ.get(name, "").isdecimal() and int(os.environ[name]) > 0:
             return int(os.environ[name])
@@ -214,6 +240,8 @@ def set_default_tensor_type(t: Any) -> None:
     >>> import webtorch
     >>> webtorch.set_default_tensor_type("webtorch.FloatTensor")
     """
+    if hasattr(t, "gpu"):  # FloatTensor and its kin
+        t = t.__name__
     if isinstance(t, str) and t.rsplit(".", 1)[-1].endswith("Tensor"):
         name = t.rsplit(".", 1)[-1]
         if name not in TENSOR_TYPES:

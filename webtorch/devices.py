@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import os
 import sys
+import warnings
 from contextvars import ContextVar
 from types import TracebackType
 
@@ -16,9 +17,12 @@ from webtorch.errors import DeviceError, DeviceUnavailableError
 
 __all__ = [
     "Device",
+    "accelerator",
+    "accept_gpu_names",
     "default_device_reason",
     "device",
     "get_default_device",
+    "gpu",
     "initialize_device",
     "initialize_device_async",
     "is_cpu_only_mode",
@@ -63,6 +67,8 @@ class device:  # named as in PyTorch
             if index is not None:
                 raise DeviceError(f"device({type!r}, {index}): a device has its number already; leave the second out")
             name, index = type.type, type.index
+        elif _others_stand_for_gpu and isinstance(type, int) and not isinstance(type, bool):
+            name, index = gpu().type, type if index is None else index
         elif isinstance(type, str):
             name, colon, digits = type.partition(":")
             if colon:
@@ -71,10 +77,15 @@ class device:  # named as in PyTorch
                 index = int(digits)
         else:
             raise DeviceError(f"device({type!r}): give a name such as 'cpu' or 'webgpu', or another device")
+        if _others_stand_for_gpu and name in OTHER_GPU_NAMES:
+            name = gpu().type
         if name not in DEVICE_TYPES:
             known = ", ".join(repr(known) for known in sorted(DEVICE_TYPES))
             if name.lower() in OTHER_GPU_NAMES:
-                raise DeviceError(f"device({name!r}): use 'webgpu', which drives the GPU on every system")
+                raise DeviceError(
+                    f"device({name!r}): use 'webgpu', which drives the GPU on every system; accept_gpu_names() has "
+                    "the names of other GPUs mean it"
+                )
             raise DeviceError(f"device({name!r}): the devices are {known}")
         if index is not None and (not isinstance(index, int) or isinstance(index, bool)):
             raise DeviceError(f"device({name!r}, {index!r}): the number must be an integer")
@@ -132,6 +143,8 @@ Device = device
 _scopes: ContextVar[tuple[device, ...]] = ContextVar("webtorch_default_devices", default=())
 _chosen: device | None = None  # by set_default_device
 _automatic: tuple[device, str] | None = None  # by the environment or the adapters; with the reason
+_others_stand_for_gpu = False  # by accept_gpu_names
+_warned_of_cpu = False
 
 
 def get_default_device() -> device:
@@ -219,6 +232,61 @@ def is_webgpu_available() -> bool:
     except DeviceUnavailableError:
         return False
     return True
+
+
+def accelerator() -> device | None:
+    """The GPU that a program should use when it asks whether there is one; None where there is none.
+
+    That is webgpu when it was made the default (`set_default_device`, ``WEBTORCH_DEVICE=webgpu``) or there is a hardware
+    adapter. A software adapter is slower than numpy and counts only when it was asked for.
+
+    >>> accelerator() in (None, device("webgpu"))
+    True
+    """
+    if _chosen is not None and _chosen.type == "webgpu":
+        return _chosen
+    chosen = _automatic_device()[0]
+    return chosen if chosen.type == "webgpu" else None
+
+
+def accept_gpu_names(accept: bool = True) -> None:
+    """Let "cuda", "mps", "xpu" and the names of other GPUs, and plain numbers, mean the `accelerator` of this machine. Where
+    there is none they mean the cpu, with one warning.
+
+    >>> accept_gpu_names()
+    >>> device("cuda:0") == (accelerator() or "cpu")
+    True
+    >>> accept_gpu_names(False)
+    """
+    global _others_stand_for_gpu
+    _others_stand_for_gpu = accept
+
+
+def gpu(wanted: str | device | int | None = None) -> device:
+    """The device that the name of any GPU means: webgpu, or what `accept_gpu_names` says. Another one when it is named.
+
+    >>> gpu(), gpu(0), gpu("cpu")
+    (device(type='webgpu', index=0), device(type='webgpu', index=0), device(type='cpu'))
+    """
+    if isinstance(wanted, int) and not isinstance(wanted, bool):
+        return device(gpu().type, wanted)
+    if wanted is not None:
+        return device(wanted)
+    if not _others_stand_for_gpu:
+        return device("webgpu")
+    found = accelerator()
+    if found is not None:
+        return found
+    global _warned_of_cpu
+    if not _warned_of_cpu:
+        _warned_of_cpu = True
+        warnings.warn(
+            f"a GPU was asked for by name; the cpu takes its place: {_automatic_device()[1]}. WEBTORCH_DEVICE=webgpu uses a "
+            "software adapter all the same",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return device("cpu")
 
 
 def is_cpu_only_mode() -> bool:

@@ -16,6 +16,8 @@ __all__ = [
     "DeviceUnavailableError",
     "GPUTimeoutError",
     "IndexShapeError",
+    "MissingModuleError",
+    "MissingNameError",
     "OutOfMemoryError",
     "RegistryError",
     "ShaderCompileError",
@@ -121,6 +123,20 @@ class ShaderCompileError(RuntimeError):
 class UnpicklingError(RuntimeError, pickle.UnpicklingError):
     """Raised by ``webtorch.load`` for a file that is damaged, that is no checkpoint, or that asks for anything but tensors
     and plain values; nothing of such a file was run. It can be caught as RuntimeError and as pickle.UnpicklingError."""
+
+
+class MissingNameError(AttributeError, NotImplementedError):
+    """Raised for a name of PyTorch's that webtorch has not: it says what comes closest and how to report it."""
+
+
+class MissingModuleError(ModuleNotFoundError, NotImplementedError):
+    """Raised when a module of PyTorch's is imported that webtorch has not: see MissingNameError."""
+
+
+REPORT = (
+    " If a program needs it, please open an issue with this line in webtorch's repository; `python -m webtorch run --report "
+    "program.py` lists everything that the program lacks."
+)
 
 
 class CompileError(RuntimeError):

@@ -202,7 +202,12 @@ class Tensor:
         return self.numel() * self.dtype.itemsize
 
     def is_contiguous(self, memory_format: Any = None) -> bool:
-        """True when the elements lie in row-major order without gaps."""
+        """True when the elements lie in row-major order without gaps, or in that of `memory_format`: channels last."""
+        if getattr(memory_format, "name", "").startswith("channels_last") and self.ndim == (
+            5 if memory_format.name.endswith("3d") else 4
+        ):
+            last = (0, *range(2, self.ndim), 1)
+            return is_contiguous(tuple(self._shape[d] for d in last), tuple(self._strides[d] for d in last))
         return is_contiguous(self._shape, self._strides)
 
     def is_floating_point(self) -> bool:
@@ -216,7 +221,7 @@ class Tensor:
 
     @property
     def is_cuda(self) -> bool:
-        return False
+        return self.device.type == "webgpu"
 
     @property
     def is_sparse(self) -> bool:
@@ -236,7 +241,9 @@ class Tensor:
 
     @property
     def layout(self) -> str:
-        return "webtorch.strided"
+        from .tensor_types import strided
+
+        return strided
 
     def get_device(self) -> int:
         """The index of the GPU that holds this tensor, -1 on cpu."""

@@ -78,6 +78,14 @@ _OF_PROFILE = (
 
 def __getattr__(name: str):
     """The profiler is imported when it is first used."""
+    if name in ("Variable", "variable"):
+        from .. import tensor_types
+
+        return tensor_types if name == "variable" else tensor_types.Variable
+    if name == "profiler_util":
+        from .. import profiler_events
+
+        return profiler_events
     if name in _OF_PROFILE:
         return getattr(__getattr__("profile"), name)
     if name == "profiler" or name in _PROFILER:

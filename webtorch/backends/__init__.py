@@ -13,3 +13,17 @@ A backend knows nothing of tensors, gradients or op names. The engine hands it f
 ``backends.wgpu`` is the GPU through WebGPU. ``backends.numpy`` evaluates each op at once with numpy and needs none of
 the kernel calls.
 """
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+# PyTorch's places of switches, by its names.
+SWITCHES = ("cpu", "cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp", "opt_einsum")
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in SWITCHES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

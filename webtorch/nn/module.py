@@ -14,6 +14,7 @@ import numpy as np
 from .. import creation, dtypes, grad_mode
 from ..autograd.graph import Hooks, RemovableHandle
 from ..devices import device as Device
+from ..devices import gpu
 from ..tensor import Tensor
 from .backward_hooks import BackwardHooks, watch_last_node
 
@@ -555,7 +556,7 @@ class Module:
 
     def cuda(self, device: Any = None) -> Module:
         """Move all parameters and buffers to the GPU, whatever its make."""
-        return self.to("webgpu")
+        return self.to(gpu(device))
 
     xpu = ipu = mtia = cuda
 

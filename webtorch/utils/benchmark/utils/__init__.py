@@ -1,0 +1,1 @@
+"""The parts of `webtorch.utils.benchmark`, where PyTorch has them."""
