@@ -72,9 +72,18 @@ fn wt_fmin_f64(x: f64, y: f64) -> f64 {
     return select(select(smaller, x, wt_isnan_f64(y)), y, wt_isnan_f64(x));
 }
 
+// x, unless it lies beyond the bound: a zero of either sign keeps its sign where the bound is 0. NaN wins.
+fn wt_at_least_f64(x: f64, lowest: f64) -> f64 {
+    return select(x, lowest, !wt_isnan_f64(x) & (wt_isnan_f64(lowest) | (wt_order_f64(x) < wt_order_f64(lowest))));
+}
+
+fn wt_at_most_f64(x: f64, highest: f64) -> f64 {
+    return select(x, highest, !wt_isnan_f64(x) & (wt_isnan_f64(highest) | (wt_order_f64(x) > wt_order_f64(highest))));
+}
+
 // Where lowest > highest the result is highest, as in PyTorch.
 fn wt_clamp_f64(x: f64, lowest: f64, highest: f64) -> f64 {
-    return wt_minimum_f64(wt_maximum_f64(x, lowest), highest);
+    return wt_at_most_f64(wt_at_least_f64(x, lowest), highest);
 }
 
 fn wt_relu_f64(x: f64) -> f64 { return select(x, 0.0lf, (wt_order_f64(x) < 0li) & !wt_isnan_f64(x)); }

@@ -82,9 +82,18 @@ fn wt_fmin_f32(x: f32, y: f32) -> f32 {
     return select(select(smaller, x, wt_isnan_f32(y)), y, wt_isnan_f32(x));
 }
 
+// x, unless it lies beyond the bound: a zero of either sign keeps its sign where the bound is 0. NaN wins.
+fn wt_at_least_f32(x: f32, lowest: f32) -> f32 {
+    return select(x, lowest, !wt_isnan_f32(x) & (wt_isnan_f32(lowest) | (wt_order_f32(x) < wt_order_f32(lowest))));
+}
+
+fn wt_at_most_f32(x: f32, highest: f32) -> f32 {
+    return select(x, highest, !wt_isnan_f32(x) & (wt_isnan_f32(highest) | (wt_order_f32(x) > wt_order_f32(highest))));
+}
+
 // Where lowest > highest the result is highest, as in PyTorch.
 fn wt_clamp_f32(x: f32, lowest: f32, highest: f32) -> f32 {
-    return wt_minimum_f32(wt_maximum_f32(x, lowest), highest);
+    return wt_at_most_f32(wt_at_least_f32(x, lowest), highest);
 }
 
 fn wt_relu_f32(x: f32) -> f32 { return select(x, 0.0f, (wt_order_f32(x) < 0) & !wt_isnan_f32(x)); }

@@ -277,6 +277,11 @@ PROGRAMS = {
         lambda x: (x - x.mean(-1, keepdim=True)) * (x.var(-1, keepdim=True) + 1e-5).rsqrt(),
         [numbers(3, 4)],
     ),
+    "layer_norm": (
+        lambda x, y: W.nn.functional.layer_norm(x, (2, 3), y) * 2,
+        [numbers(4, 2, 3), numbers(2, 3, seed=1)],
+    ),
+    "rms_norm": (lambda x: W.nn.functional.rms_norm(x, (5,), eps=0.1), [numbers(3, 5)]),
 }
 
 
@@ -348,8 +353,9 @@ def test_every_differentiable_row_is_checked():
     covered = {
         "_to", "_clone", "_contract", "sum", "prod", "amax", "amin", "permute", "transpose", "t", "expand", "narrow", "_slice", "select",
         "unsqueeze", "squeeze", "view", "flip", "diagonal", "unfold", "_take", "_put", "_pad", "softmax", "log_softmax", "cumsum",
-        "cumprod", "_as_strided", "_view_of_base", "_strided_write",
+        "cumprod", "_standardize", "_as_strided", "_view_of_base", "_strided_write",
         "_convolution", "_linear", "_pick", "_window_maximum", "_window_sum",  # in test_nn, once webtorch.nn is imported
+        "_attention",  # in test_attention
         "_combine_at",  # in test_counting
         "_hide", "_show", "_spread",  # in test_func: they are vmap
         "_real", "_imag", "_view_as_real", "_view_as_complex",  # in test_complex

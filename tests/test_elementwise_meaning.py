@@ -174,3 +174,16 @@ def test_every_row_is_tried() -> None:
     assert len(rows) > 120
     for key in rows:
         assert TABLE[key].__doc__, key
+
+
+def test_zeros_within_bounds_keep_their_sign(device):
+    """As in PyTorch; on the cpu it is the processor's own maximum that keeps or loses it."""
+    kept = device == "webgpu" or bool(np.signbit(np.maximum(np.zeros(9), -np.zeros(9))).all())
+    for count in (1, 2, 33):
+        x = webtorch.full((count,), -0.0, device=device)
+        for result in (
+            x.relu(), webtorch.nn.functional.relu6(x), webtorch.nn.functional.hardtanh(x, 0.0, 6.0), x.clamp(0, 6),
+            x.clamp(min=0), x.clamp(max=0), x.clamp(min=webtorch.zeros(count, device=device)),
+        ):  # fmt: skip
+            assert np.signbit(result.numpy()).tolist() == [kept] * count
+            assert not np.signbit((-x).relu().numpy()).any()

@@ -12,7 +12,7 @@ from ..errors import DTypeError, ShapeError
 from ..precision import autocasts
 from ..tensor import Tensor
 from . import describe
-from .binary import where
+from .binary import numpy_clamp, where
 from .elementwise import Elementwise, floating, floating_only
 from .unary import abs, erf, exp, no_bool, numpy_sigmoid, sigmoid, tanh
 from .variant import Checked, Optioned, Variant
@@ -60,7 +60,7 @@ def numpy_threshold(x: np.ndarray, threshold: float, value: float) -> np.ndarray
 
 
 def numpy_clip(x: np.ndarray, min_val: float, max_val: float) -> np.ndarray:
-    return np.minimum(np.maximum(x, x.dtype.type(min_val)), x.dtype.type(max_val))
+    return numpy_clamp(x, x.dtype.type(min_val), x.dtype.type(max_val))
 
 
 def numpy_elu(x: np.ndarray, alpha: float) -> np.ndarray:
@@ -140,7 +140,7 @@ def choose_gelu(approximate: str) -> tuple[Elementwise, dict]:
 # ---- rows -----------------------------------------------------------------------------------------------------------
 # fmt: off
 
-relu = Elementwise("relu", numpy=lambda x: np.maximum(x, x.dtype.type(0)), dtype=no_bool,
+relu = Elementwise("relu", numpy=lambda x: np.maximum(x.dtype.type(0), x), dtype=no_bool,
     wgsl={"float": "wt_relu({x})", "int": "wt_relu({x})"},
     vjp=(lambda g, out: where(out <= 0, 0, g),),
     doc="""x where it is positive, else 0; NaN stays. Its derivative at 0 is 0.

@@ -120,7 +120,8 @@ def numpy_lerp(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 
 def numpy_clamp(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    return np.minimum(np.maximum(x, y), z)
+    # Of equal numbers numpy's give the second one, where the processor's own do: zeros keep their sign, as in PyTorch.
+    return np.minimum(z, np.maximum(y, x))
 
 
 def whole_scalar(value: Any, x: np.ndarray) -> Any:
@@ -710,7 +711,8 @@ Where min > max the result is max; NaN stays. The derivative is 1 on the bounds,
 tensor([-1.0000,  0.5000,  1.0000])
 """)
 
-clamp_min = Elementwise("clamp_min", numpy=np.maximum, wgsl="wt_maximum({x}, {y})",
+clamp_min = Elementwise("clamp_min", numpy=lambda x, y: np.maximum(y, x),
+    wgsl={"float": "wt_at_least({x}, {y})", "int": "wt_maximum({x}, {y})", "bool": "wt_maximum({x}, {y})"},
     vjp=(lambda g, x, y: where(x >= y, g, 0), lambda g, x, y: where(x < y, g, 0)),
     doc="""x, but at least y, a number or a tensor.
 
@@ -718,7 +720,8 @@ clamp_min = Elementwise("clamp_min", numpy=np.maximum, wgsl="wt_maximum({x}, {y}
 tensor([0.0000, 0.5000])
 """)
 
-clamp_max = Elementwise("clamp_max", numpy=np.minimum, wgsl="wt_minimum({x}, {y})",
+clamp_max = Elementwise("clamp_max", numpy=lambda x, y: np.minimum(y, x),
+    wgsl={"float": "wt_at_most({x}, {y})", "int": "wt_minimum({x}, {y})", "bool": "wt_minimum({x}, {y})"},
     vjp=(lambda g, x, y: where(x <= y, g, 0), lambda g, x, y: where(x > y, g, 0)),
     doc="""x, but at most y, a number or a tensor.
 
