@@ -218,12 +218,40 @@ def lint(session: nox.Session) -> None:
     session.run("mypy")
 
 
+# The other WebGPU libraries, as bench/README.md lists them: what pip installs, and the folders of what npm installs.
+PIP_PEERS = {
+    "PyTorch": ("torch",),
+    "tinygrad": ("tinygrad==0.14.0", "dawn-python==0.3.0"),
+    "ONNX Runtime": ("onnxruntime-webgpu==1.27.0", "onnx"),
+    "wonnx": ("wonnx==0.5.1", "onnx"),
+    "taichi": ("taichi==1.7.4",),
+}
+NPM_PEERS = {
+    "jax-js": ("@jax-js/jax@0.1.25", "webgpu@0.6.2"),
+    "tfjs": ("@tensorflow/tfjs@4.22", "@tensorflow/tfjs-backend-webgpu@4.22", "webgpu@0.6.2"),
+    "webgpu-torch": ("webgpu-torch@0.3.5", "webgpu@0.6.2"),
+}
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Speed: tables on the screen, JSON lines in a file. Arguments after -- choose what is measured."""
+    """Speed beside the other WebGPU libraries: tables on the screen, JSON lines in a file. --npm adds those of npm, and
+    --no-peers leaves all out; other arguments after -- choose what is measured."""
     require_python(session)
     session.install("-e", ".[bench]")
-    session.run("python", "-m", "bench", *session.posargs)
+    arguments = [name for name in session.posargs if name not in ("--npm", "--no-peers")]
+    home = pathlib.Path(session.create_tmp())
+    if "--no-peers" not in session.posargs:
+        for name, packages in PIP_PEERS.items():
+            installed = session.run("python", "-m", "pip", "install", "-q", *packages, success_codes=[0, 1], silent=True)
+            if installed is not True and "ERROR" in str(installed):
+                session.log(f"{name} cannot be installed here: it will be left out")
+    if "--npm" in session.posargs:
+        for name, packages in NPM_PEERS.items():
+            folder = home / name
+            folder.mkdir(exist_ok=True)
+            session.run("npm", "install", "--prefix", str(folder), "--silent", *packages, external=True)
+    session.run("python", "-m", "bench", *arguments, env={"PEERS_HOME": os.environ.get("PEERS_HOME", str(home))})
 
 
 @nox.session
