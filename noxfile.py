@@ -243,7 +243,9 @@ def bench(session: nox.Session) -> None:
     home = pathlib.Path(session.create_tmp())
     if "--no-peers" not in session.posargs:
         for name, packages in PIP_PEERS.items():
-            installed = session.run("python", "-m", "pip", "install", "-q", *packages, success_codes=[0, 1], silent=True)
+            installed = session.run(
+                "python", "-m", "pip", "install", "-q", *packages, success_codes=[0, 1], silent=True
+            )
             if installed is not True and "ERROR" in str(installed):
                 session.log(f"{name} cannot be installed here: it will be left out")
     if "--npm" in session.posargs:

@@ -223,7 +223,9 @@ def report(name: str, task: Task | None, results: dict, table: Table, facts: dic
     for contender, result in results.items():
         speed = task.work / result["min_ms"] * 1e3 if task else 0.0
         shown = f"{speed:,.1f} {task.unit}/s" if task else ""
-        print(f"{name:<16}{contender:<18}{result['median_ms']:>11.3f}{result['min_ms']:>11.3f}{result['cold_ms']:>11.3f}  {shown}")
+        print(
+            f"{name:<16}{contender:<18}{result['median_ms']:>11.3f}{result['min_ms']:>11.3f}{result['cold_ms']:>11.3f}  {shown}"
+        )
         row = {"task": name, "contender": contender, **result}
         row |= {"speed": round(speed, 3), "unit": f"{task.unit}/s"} if task else {}
         child = {key: value for key, value in table.facts.get(contender, {}).items() if key != "reads"}
@@ -231,7 +233,9 @@ def report(name: str, task: Task | None, results: dict, table: Table, facts: dic
         lines.write(json.dumps({**row, **compared, "load": load, "time": now}) + "\n")
     lines.flush()
     if compared:
-        print(f"{name:<16}{compared['best_webtorch']}: {compared['ratio']:.2f} times as fast as {compared['best_peer']}")
+        print(
+            f"{name:<16}{compared['best_webtorch']}: {compared['ratio']:.2f} times as fast as {compared['best_peer']}"
+        )
     for note in table.notes:
         print(f"  {note}")
     table.notes.clear()

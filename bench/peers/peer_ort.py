@@ -122,7 +122,9 @@ def prepare(task: str, arrays: list[np.ndarray], mode: str) -> tuple[Callable, C
     if task == "sum-16M":
         return runner([node("ReduceSum", ["a"], ["y"], keepdims=0)], {"a": arrays[0].reshape(-1, 4096)}, [])
     if kind == "sum":
-        return runner([node("ReduceSum", ["a", "axis"], ["y"], keepdims=0)], named, [4096], {"axis": integers(int(task[-1]))})
+        return runner(
+            [node("ReduceSum", ["a", "axis"], ["y"], keepdims=0)], named, [4096], {"axis": integers(int(task[-1]))}
+        )
     if kind == "softmax":
         return runner([node("Softmax", ["a"], ["y"], axis=-1)], named, shape)
     if kind == "layernorm":

@@ -1,8 +1,8 @@
 """The bench's side of a contender's process, in Python: orders come in as lines of JSON, each is answered with one.
 
-    {"task": name, "inputs": [{"file", "shape", "dtype"}, ...], "mode": text}   makes a task ready and runs it once
-    {"check": 3}                       three more runs, and what the last one gave: its mean magnitude and last element
-    {"run": seconds}                   runs, at least one, until the time is over; answers with the times in ms
+{"task": name, "inputs": [{"file", "shape", "dtype"}, ...], "mode": text}   makes a task ready and runs it once
+{"check": 3}                       three more runs, and what the last one gave: its mean magnitude and last element
+{"run": seconds}                   runs, at least one, until the time is over; answers with the times in ms
 """
 
 from __future__ import annotations
