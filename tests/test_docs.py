@@ -26,8 +26,8 @@ def test_links_and_paths_lead_somewhere(name):
 
 
 def test_switches_are_those_that_are_read():
-    named = set(re.findall(r"WEBTORCH_[A-Z]+", (ROOT / "README.md").read_text("utf-8")))
-    read = set(re.findall(r'environ(?:\.get\(|\[)"(WEBTORCH_[A-Z]+)"', SOURCES))
+    named = set(re.findall(r"WEBTORCH_[A-Z_]+", (ROOT / "README.md").read_text("utf-8")))
+    read = set(re.findall(r'environ(?:\.get\(|\[)"(WEBTORCH_[A-Z_]+)"', SOURCES))
     assert {"WEBTORCH_DEBUG", "WEBTORCH_DEVICE"} <= read
     assert named == read
 
