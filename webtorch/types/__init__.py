@@ -283,6 +283,7 @@ class OpCoverageEntry(TypedDict):
     devices: tuple[str, ...]
     dtypes: dict[str, tuple[str, ...]]
     differentiable: bool | None
+    tests: tuple[str, ...]
 
 
 class CoverageReport(TypedDict):
