@@ -85,6 +85,7 @@ from .grad_mode import (
     unsafe_preserve_version_counter,
 )
 from .indexing import *  # noqa: F403
+from .interop import *  # noqa: F403
 from .movement import *  # noqa: F403
 from .inplace_methods import FUNCTIONS as _WRITTEN
 from .ops import TABLE as _TABLE
@@ -96,6 +97,8 @@ from .ops.inplace import INPLACE as _INPLACE
 from .printing import get_printoptions, printoptions, set_printoptions
 from .random import *  # noqa: F403
 from . import at_indexing as _at_indexing
+from . import rich_display as _rich_display
+from . import _einops  # the einops package, where it is installed, learns of webtorch's tensors
 from .registry import NAMES as _REGISTRY
 from .reductions import *  # noqa: F403
 from .shape_evaluation import eval_shape

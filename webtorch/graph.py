@@ -138,6 +138,16 @@ class Storage:
         if self.version is not None:
             self.version += 1
 
+    def __reduce__(self) -> tuple:
+        from .copying import reduce_storage
+
+        return reduce_storage(self)
+
+    def __deepcopy__(self, memo: dict) -> Storage:
+        from .copying import deepcopy_storage
+
+        return deepcopy_storage(self, memo)
+
 
 def record(op, args: tuple, attributes: dict, shape: tuple[int, ...], dtype, device) -> Node:
     """Make the node for `op(*args)`: computed at once on an eager device, left pending on a lazy one."""

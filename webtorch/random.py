@@ -86,6 +86,9 @@ class Generator:
         """Another generator in the same state."""
         return Generator(self.device).set_state(self.get_state())
 
+    def __reduce__(self) -> tuple:
+        return restored, (self.device, self._seed, self._drawn)
+
     def draw(self) -> tuple[int, int, int]:
         """Key words and number of the next random tensor."""
         return self.next() if capture.watching is None else capture.drawn(self.next)
@@ -101,6 +104,13 @@ class Generator:
             number = self._drawn
             self._drawn += 1
         return self._seed & 0xFFFFFFFF, self._seed >> 32, number & 0xFFFFFFFF
+
+
+def restored(device: Any, seed: int, drawn: int) -> Generator:
+    """A generator from its pickle."""
+    result = Generator(device)
+    result._seed, result._drawn = seed, drawn
+    return result
 
 
 default_generator = Generator()

@@ -318,17 +318,6 @@ class Tensor:
         array = self.numpy()
         return array.astype(dtype, copy=bool(copy)) if dtype is not None else (array.copy() if copy else array)
 
-    def __dlpack__(
-        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
-    ):
-        """A DLPack capsule of the values, through the host: a GPU's memory is copied, so `copy=False` raises there."""
-        if copy is False and self.device.type != "cpu":
-            raise BufferError("__dlpack__(copy=False): a webgpu tensor can only be exported as a copy on the cpu")
-        return np.array(self.numpy(), copy=bool(copy) or None).__dlpack__()
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
-
     def item(self):
         """The only element as a Python number. Raises ShapeError (code item_error_not_scalar) when there is not exactly one.
 
@@ -564,41 +553,14 @@ class Tensor:
         return False
 
     def __deepcopy__(self, memo: dict) -> Tensor:
-        if not self.is_leaf:
-            raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment; "
-                "use x.detach().clone()"
-            )
-        known = memo.get(id(self))
-        if known is not None:
-            return known
-        with grad_mode.no_grad():
-            copy = self.detach().clone()
-        result = make(type(self), copy._storage.node, copy._storage)
-        result._leaf_requires_grad = self._leaf_requires_grad
-        for name, value in self.__dict__.items():
-            if not name.startswith("_"):
-                result.__dict__[name] = value
-        if self._grad is not None:
-            result._grad = self._grad.__deepcopy__(memo)
-        memo[id(self)] = result
-        return result
+        from .copying import deepcopy_tensor
 
-    def __reduce__(self):
-        memory = self._memory().copy()
-        return rebuild, (type(self), memory, str(self.device.type), self._leaf_requires_grad, self.dtype)
+        return deepcopy_tensor(self, memo)
 
+    def __reduce__(self) -> tuple:
+        from .copying import reduce_tensor
 
-def rebuild(cls: type, array: np.ndarray, device: str, requires_grad: bool, dtype: Any = None) -> Tensor:
-    """Unpickle a tensor: its values as numpy, put back on the device it came from when there is one, else on cpu."""
-    from . import creation, devices
-
-    if device == "webgpu" and not devices.is_webgpu_available():
-        device = "cpu"
-    made = creation.leaf(np.array(array, order="C"), devices.device(device), array.shape, dtype)
-    result = make(cls, made._storage.node, made._storage)
-    result._leaf_requires_grad = requires_grad
-    return result
+        return reduce_tensor(self)
 
 
 def cpu():

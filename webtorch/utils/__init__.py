@@ -6,9 +6,10 @@ import importlib
 from types import ModuleType
 
 from . import checkpoint as checkpoint
+from . import dlpack as dlpack
 from . import pytree as pytree
 
-__all__ = ["checkpoint", "data", "pytree", "tensorboard"]
+__all__ = ["checkpoint", "data", "dlpack", "pytree", "tensorboard"]
 
 
 def __getattr__(name: str) -> ModuleType:
