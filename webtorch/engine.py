@@ -125,7 +125,6 @@ def evaluate(node: Node, read: Callable[[Node], np.ndarray] | None = None) -> np
     arrays = [argument_array(argument, read) for argument in node.args]
     with np.errstate(all="ignore"):
         result = node.op.evaluate(node, arrays)
-    with np.errstate(all="ignore"):
         result = dtypes.encode(result, node.dtype).reshape(-1)
     # A result that is a view of an argument's memory would alias it: values are immutable, so it is copied. A broadcast
     # of one element is read-only, and whoever owns the result may write to it.
@@ -139,9 +138,7 @@ def evaluate(node: Node, read: Callable[[Node], np.ndarray] | None = None) -> np
 
 def argument_array(argument: Any, read: Callable[[Node], np.ndarray] | None = None) -> Any:
     """An argument as numpy has it: a strided view for an operand, a typed scalar for a number."""
-    from . import graph
-
-    if isinstance(argument, graph.Scalar):
+    if not hasattr(argument, "node"):
         return numpy_scalar(argument.value, argument.dtype)
     dtype = argument.dtype
     if dtype.computed is dtype.memory:

@@ -79,7 +79,11 @@ class SGD(Replayable):
             else:
                 buffer.copy_(buffer * momentum + gradient * (1 - group["dampening"]))
             gradient = gradient + momentum * buffer if group["nesterov"] else buffer
-        parameter.sub_(rate_of(group) * gradient)
+        rate = rate_of(group)
+        if isinstance(rate, Tensor):
+            parameter.sub_(rate * gradient)
+        else:
+            parameter.add_(gradient, alpha=-rate)
 
 
 class Adam(Replayable):

@@ -218,7 +218,7 @@ class Optimizer:
 
 
 def placed(value: Any, name: str, parameter: Tensor) -> Any:
-    """A copy of a state's entry where its parameter is; the count of steps stays a number on the cpu."""
+    """A copy of a state's entry where its parameter is; the numbers that the host computes with stay on the cpu."""
     if hasattr(value, "detach") or isinstance(value, np.ndarray):
         array = (
             value.detach()
@@ -226,7 +226,7 @@ def placed(value: Any, name: str, parameter: Tensor) -> Any:
             else creation.tensor(np.asarray(value.detach() if hasattr(value, "detach") else value), device="cpu")
         )
         with grad_mode.no_grad():
-            if name == "step":
+            if name in ("step", "mu_product"):
                 return array.to(device="cpu", dtype=dtypes.float32).clone()
             dtype = parameter.dtype if parameter.dtype.is_floating_point else array.dtype
             return array.to(device=parameter.device, dtype=dtype).clone()
