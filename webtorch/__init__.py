@@ -183,6 +183,9 @@ _NN_FUNCTIONS = """
     max_pool1d_with_indices max_pool2d max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle poisson_nll_loss
     rms_norm rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell triplet_margin_loss
 """.split()
+_NATIVE = """
+    affine_grid_generator grid_sampler grid_sampler_2d grid_sampler_3d native_batch_norm native_group_norm native_layer_norm
+""".split()
 _AUTOCAST = """
     autocast autocast_decrement_nesting autocast_increment_nesting clear_autocast_cache get_autocast_cpu_dtype
     get_autocast_dtype get_autocast_gpu_dtype get_autocast_ipu_dtype get_autocast_xla_dtype is_autocast_cache_enabled
@@ -194,6 +197,7 @@ _LAZY_NAMES = {
     **dict.fromkeys(_AUTOCAST, "amp.autocast_mode"),
     "GradScaler": "amp.grad_scaler",
     **dict.fromkeys(_NN_FUNCTIONS, "nn.functional"),
+    **dict.fromkeys(_NATIVE, "nn.functional.native"),
     "norm_except_dim": "nn.utils.weight_norm",
     "GPUTimeoutError": "errors",
     "empty_cache": "webgpu",
