@@ -91,7 +91,7 @@ class Table:
                 raise Failure(f"wrong result: {what} {found[what]} instead of {value:.7g}")
 
     def measure(self, task: Task) -> dict[str, dict[str, Any]]:
-        """Times in ms by contender: the first run, then the median and the best of the others."""
+        """Times in ms by contender: the first run, then the median and the best of the others, and the least CPU time."""
         arrays = task.inputs()
         inputs = self.write(arrays)
         reference = task.numpy(*arrays)
@@ -100,6 +100,7 @@ class Table:
         del reference, arrays
         cold: dict[str, float] = {}
         times: dict[str, list[float]] = {}
+        spent: dict[str, list[float]] = {}
         taking_part: list[Contender] = []
         for contender in self.contenders:
             try:
@@ -111,6 +112,7 @@ class Table:
                 self.check(task, contender, child, expected)
                 taking_part.append(contender)
                 times[contender.name] = []
+                spent[contender.name] = []
             except Failure as failure:
                 self.notes.append(f"{task.name}: {contender.name} left out: {failure}")
         begin = time.perf_counter()
@@ -118,16 +120,16 @@ class Table:
         while taking_part:
             for contender in list(taking_part):
                 try:
-                    times[contender.name] += self.child(contender).ask(PATIENCE, run=self.seconds / 8)["ms"]
+                    answer = self.child(contender).ask(PATIENCE, run=self.seconds / 8)
+                    times[contender.name] += answer["ms"]
+                    spent[contender.name] += answer["cpu_ms"]
                 except (Failure, KeyError) as failure:
                     self.notes.append(f"{task.name}: {contender.name} left out: {failure}")
                     taking_part.remove(contender)
                     times.pop(contender.name)
-            if time.perf_counter() - begin >= budget and min(map(len, times.values()), default=9) >= 5:
+            if time.perf_counter() - begin >= budget and min(map(len, times.values()), default=9) >= 3:
                 break
-            if time.perf_counter() - begin >= 2 * budget + 10 and min(map(len, times.values()), default=9) >= 2:
-                break
-        return {name: summary(values, cold[name]) for name, values in times.items()}
+        return {name: summary(values, cold[name], spent[name]) for name, values in times.items()}
 
     def first_results(self) -> dict[str, dict[str, Any]]:
         """ms from the start of a process to the product of two 2x2 matrices: import, adapter and first kernel included."""
@@ -154,26 +156,31 @@ class Table:
             child.end()
 
 
-def summary(times: list[float], cold: float) -> dict[str, Any]:
+def summary(times: list[float], cold: float, spent: list[float] | None = None) -> dict[str, Any]:
     return {
         "median_ms": round(statistics.median(times), 4),
         "min_ms": round(min(times), 4),
         "cold_ms": round(cold, 4),
+        "cpu_ms": round(min(spent), 4) if spent else None,
         "runs": len(times),
     }
 
 
 def comparison(results: dict[str, dict[str, Any]], groups: dict[str, str]) -> dict[str, Any]:
-    """The best WebGPU library beside webtorch's webgpu device: by the best runs, which other work disturbs least."""
+    """The best WebGPU library beside webtorch's webgpu device: by the best runs, which other work disturbs least, and by
+    the CPU time of all threads, which on a software adapter is nearly all the work there is."""
 
-    def best(group: str) -> tuple[float, float, str] | None:
-        found = [(r["min_ms"], r["median_ms"], name) for name, r in results.items() if groups[name] == group]
-        return min(found) if found else None
+    def best(group: str, key: str) -> tuple[float, str]:
+        found = [(r[key], name) for name, r in results.items() if groups[name] == group and r[key] is not None]
+        return min(found, default=(0.0, ""))
 
-    ours, peer = best("webgpu"), best("peers")
-    if ours is None or peer is None:
-        return {}
-    return {"best_peer": peer[2], "best_webtorch": ours[2], "ratio": round(peer[0] / ours[0], 2)}
+    compared: dict[str, Any] = {}
+    for key, prefix in (("min_ms", ""), ("cpu_ms", "cpu_")):
+        (ours, our_name), (theirs, their_name) = best("webgpu", key), best("peers", key)
+        if ours and theirs:
+            compared |= {f"{prefix}best_peer": their_name, f"{prefix}best_webtorch": our_name}
+            compared[f"{prefix}ratio"] = round(theirs / ours, 2)
+    return compared
 
 
 def main() -> None:
@@ -201,7 +208,7 @@ def main() -> None:
     absent = [contender.name for contender in wanted if contender not in taking_part]
     if absent:
         print(f"not installed, so left out: {', '.join(absent)}")
-    print(f"{'task':<16}{'contender':<18}{'median ms':>11}{'best ms':>11}{'first ms':>11}  speed at best")
+    print(f"{'task':<16}{'contender':<18}{'median ms':>11}{'best ms':>11}{'CPU ms':>11}{'first ms':>11}  speed at best")
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with options.out.open("a", encoding="utf-8") as lines, tempfile.TemporaryDirectory() as folder:
         table = Table(taking_part, options.seconds, pathlib.Path(folder))
@@ -223,19 +230,18 @@ def report(name: str, task: Task | None, results: dict, table: Table, facts: dic
     for contender, result in results.items():
         speed = task.work / result["min_ms"] * 1e3 if task else 0.0
         shown = f"{speed:,.1f} {task.unit}/s" if task else ""
-        print(
-            f"{name:<16}{contender:<18}{result['median_ms']:>11.3f}{result['min_ms']:>11.3f}{result['cold_ms']:>11.3f}  {shown}"
-        )
+        columns = "".join(f"{result[key] or 0:>11.3f}" for key in ("median_ms", "min_ms", "cpu_ms", "cold_ms"))
+        print(f"{name:<16}{contender:<18}{columns}  {shown}")
         row = {"task": name, "contender": contender, **result}
         row |= {"speed": round(speed, 3), "unit": f"{task.unit}/s"} if task else {}
         child = {key: value for key, value in table.facts.get(contender, {}).items() if key != "reads"}
         row |= facts | {"version": child.get("version"), "own_adapter": child.get("adapter")}
         lines.write(json.dumps({**row, **compared, "load": load, "time": now}) + "\n")
     lines.flush()
-    if compared:
-        print(
-            f"{name:<16}{compared['best_webtorch']}: {compared['ratio']:.2f} times as fast as {compared['best_peer']}"
-        )
+    for prefix, what in (("", "as fast as"), ("cpu_", "less CPU time than")):
+        if f"{prefix}ratio" in compared:
+            ours, theirs = compared[f"{prefix}best_webtorch"], compared[f"{prefix}best_peer"]
+            print(f"{name:<16}{ours}: {compared[f'{prefix}ratio']:.2f} times {what} {theirs}")
     for note in table.notes:
         print(f"  {note}")
     table.notes.clear()

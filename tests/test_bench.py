@@ -23,7 +23,7 @@ def test_lines_say_what_was_measured(tmp_path):
     rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
     assert [row["contender"] for row in rows] == ["numpy", "webtorch cpu", "webtorch webgpu", "webtorch compile"]
     for row in rows:
-        assert row["task"] == "ops-1000" and row["runs"] >= 5 and row["cold_ms"] > 0
+        assert row["task"] == "ops-1000" and row["runs"] >= 3 and row["cpu_ms"] >= 0 and row["cold_ms"] > 0
         assert 0 < row["min_ms"] <= row["median_ms"]
         assert row["adapter"] and row["driver"] and row["commit"]
         assert f"{row['median_ms']:.3f}" in done.stdout

@@ -62,14 +62,16 @@ export async function serve(facts, prepare, first) {
         answer({ mean: sum / values.length, last: values.at(-1) });
         task.free?.(result);
       } else if (order.run !== undefined) {
-        const ms = [];
+        const ms = [], cpu_ms = [];
         for (let total = 0; !ms.length || total < order.run * 1e3; total += ms.at(-1)) {
-          const start = performance.now();
+          const spent = process.cpuUsage(), start = performance.now();
           const result = await task.run();
           ms.push(performance.now() - start);
+          const { user, system } = process.cpuUsage(spent);
+          cpu_ms.push((user + system) / 1e3);
           task.free?.(result);
         }
-        answer({ ms });
+        answer({ ms, cpu_ms });
       }
     } catch (error) {
       answer(error instanceof NotOffered ? { not_offered: error.message } : { error: String(error?.message ?? error).slice(0, 500) });
