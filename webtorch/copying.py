@@ -46,7 +46,7 @@ def of_class(cls: type, storage: graph.Storage, shape: tuple, strides: tuple, of
     view = view_of(storage, shape, strides, offset)
     if cls is Tensor:
         return view
-    result = object.__new__(cls)
+    result: Any = object.__new__(cls)
     vars(result).update(vars(view))
     return result
 

@@ -271,7 +271,7 @@ def gpu(wanted: str | device | int | None = None) -> device:
     if isinstance(wanted, int) and not isinstance(wanted, bool):
         return device(gpu().type, wanted)
     if wanted is not None:
-        return device(wanted)
+        return device(wanted)  # type: ignore[arg-type] # a bool is refused there
     if not _others_stand_for_gpu:
         return device("webgpu")
     found = accelerator()

@@ -9,10 +9,12 @@ from multiprocessing import *  # noqa: F403
 from typing import Any
 
 _spawning = _python.get_context("spawn")
-Process, Queue, SimpleQueue, Pool, Manager, Event, Lock, Pipe = (
-    _spawning.Process, _spawning.Queue, _spawning.SimpleQueue, _spawning.Pool, _spawning.Manager, _spawning.Event,
-    _spawning.Lock, _spawning.Pipe,
-)  # fmt: skip
+globals().update(
+    {
+        _name: getattr(_spawning, _name)
+        for _name in ("Process", "Queue", "SimpleQueue", "Pool", "Manager", "Event", "Lock", "Pipe")
+    }
+)
 
 
 def get_all_sharing_strategies() -> set[str]:

@@ -146,7 +146,7 @@ def overlapping(tensors: Mapping[str, Tensor]) -> list[list[str]]:
     for name, tensor in tensors.items():
         if tensor.numel():
             by_storage.setdefault(id(tensor._storage), []).append((*extent(tensor), name))
-    groups = []
+    groups: list[list[str]] = []
     for members in by_storage.values():
         members.sort()
         group: list[str] = []

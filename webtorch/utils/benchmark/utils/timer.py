@@ -43,7 +43,7 @@ class Timer:
 
         names.setdefault("torch", webtorch)
         self._timer = _timeit.Timer(stmt, setup, timer=self._when_done(timer), globals=names)
-        self._about = {
+        self._about: dict[str, Any] = {
             "stmt": stmt, "label": label, "sub_label": sub_label, "description": description, "num_threads": num_threads,
         }  # fmt: skip
 
@@ -70,7 +70,7 @@ class Timer:
         number = 1
         while (seconds := self._timer.timeit(number)) < min_run_time / 1000 and number < 1 << 24:
             number *= 10
-        times = []
+        times: list[float] = []
         while sum(times) < min_run_time:
             seconds = self._timer.timeit(number)
             times.append(seconds)
