@@ -32,7 +32,22 @@ OPTIMIZERS: list[tuple[str, dict]] = [
     ("RMSprop", {"lr": 0.01, "alpha": 0.9, "centered": True, "momentum": 0.5, "weight_decay": 0.1}),
     ("Adagrad", {"lr": 0.1, "lr_decay": 0.1, "initial_accumulator_value": 0.2, "weight_decay": 0.01}),
     ("Adadelta", {"lr": 0.5, "weight_decay": 0.01}),
+    ("RAdam", {"lr": 0.01}),
+    ("RAdam", {"lr": 0.01, "betas": (0.8, 0.7), "weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
+    ("Rprop", {"lr": 0.01}),
+    ("Rprop", {"lr": 0.1, "etas": (0.4, 1.5), "step_sizes": (1e-3, 0.2)}),
+    ("ASGD", {"lr": 0.1}),
+    ("ASGD", {"lr": 0.1, "lambd": 0.1, "alpha": 0.5, "t0": 4, "weight_decay": 0.01}),
 ]
+
+# Those that look at a parameter as a whole: more than one kernel.
+WHOLE: list[tuple[str, dict]] = [
+    ("Adafactor", {"lr": 0.1}),
+    ("Adafactor", {"lr": 0.01, "weight_decay": 0.1, "d": 2.0, "eps": (1e-4, 0.1), "maximize": True}),
+    ("LBFGS", {"max_iter": 3}),
+    ("LBFGS", {"lr": 0.5, "max_iter": 4, "line_search_fn": "strong_wolfe", "history_size": 3}),
+]
+MUON: list[dict] = [{"lr": 0.1}, {"lr": 0.1, "nesterov": False, "momentum": 0.8, "adjust_lr_fn": "match_rms_adamw"}]
 
 SCHEDULES = [
     "LambdaLR(o, lambda n: 0.9**n)",
@@ -47,6 +62,13 @@ SCHEDULES = [
     "CosineAnnealingWarmRestarts(o, 3, 2, eta_min=0.01)",
     "OneCycleLR(o, 0.5, total_steps=20)",
     "OneCycleLR(o, [0.5, 0.3], epochs=4, steps_per_epoch=5, anneal_strategy='linear', three_phase=True, pct_start=0.4)",
+    "CyclicLR(o, 0.1, 0.6, step_size_up=3, step_size_down=2)",
+    "CyclicLR(o, [0.1, 0.2], [0.6, 0.9], step_size_up=4, mode='triangular2', base_momentum=0.7)",
+    "CyclicLR(o, 0.1, 0.6, step_size_up=3, mode='exp_range', gamma=0.9, cycle_momentum=False)",
+    "CyclicLR(o, 0.1, 0.6, step_size_up=3, scale_fn=lambda n: 0.5 / n)",
+    "swa.SWALR(o, 0.05, anneal_epochs=6)",
+    "swa.SWALR(o, [0.05, 1.0], anneal_epochs=5, anneal_strategy='linear')",
+    "swa.SWALR(o, 0.05, anneal_epochs=0)",
     "SequentialLR(o, [s.ConstantLR(o, 0.1, total_iters=3), s.ExponentialLR(o, 0.9)], milestones=[4])",
     "ChainedScheduler([s.ConstantLR(o, 0.1, total_iters=3), s.ExponentialLR(o, 0.9)])",
 ]
@@ -81,13 +103,29 @@ def train(library: Any, name: str, options: dict, to: Callable) -> dict[str, np.
     optimizer = getattr(library.optim, name)(parameters, **options)
     losses = []
     for _ in range(STEPS):
-        optimizer.zero_grad()
-        loss = loss_of(library, parameters, x, y)
-        loss.backward()
-        optimizer.step()
+
+        def closure() -> Any:
+            optimizer.zero_grad()
+            loss = loss_of(library, parameters, x, y)
+            loss.backward()
+            return loss
+
+        loss = optimizer.step(closure)
         losses.append(float(loss.detach()))
     found = {f"parameter {number}": as_array(value) for number, value in enumerate(parameters)}
     return {**found, "losses": np.array(losses)}
+
+
+def muon(library: Any, options: dict, to: Callable) -> dict[str, np.ndarray]:
+    """Matrices after some steps with fixed gradients."""
+    rng = np.random.default_rng(5)
+    parameters = [library.nn.Parameter(to(rng.standard_normal(s).astype(np.float32))) for s in ((6, 4), (3, 5))]
+    optimizer = library.optim.Muon(parameters, **options)
+    for _ in range(3):
+        for parameter in parameters:
+            parameter.grad = to(rng.standard_normal(tuple(parameter.shape)).astype(np.float32))
+        optimizer.step()
+    return {f"parameter {number}": as_array(value) for number, value in enumerate(parameters)}
 
 
 def rates(library: Any, text: str) -> np.ndarray:
@@ -99,7 +137,10 @@ def rates(library: Any, text: str) -> np.ndarray:
         warnings.simplefilter("ignore")
         optimizer = library.optim.SGD(groups, lr=0.2, momentum=0.9)
         schedules = library.optim.lr_scheduler
-        schedule = eval(text if text.startswith("s.") else f"s.{text}", {"s": schedules, "o": optimizer})
+        schedule = eval(
+            text if text.startswith(("s.", "swa.")) else f"s.{text}",
+            {"s": schedules, "o": optimizer, "swa": library.optim.swa_utils},
+        )
         for _ in range(18):
             rows.append(
                 [value for group in optimizer.param_groups for value in (group["lr"], group["momentum"])]
@@ -129,7 +170,10 @@ PLATEAUS: list[dict] = [
 
 def everything(library: Any, to: Callable) -> dict[str, np.ndarray]:
     arrays = {}
-    for name, options in OPTIMIZERS:
+    for options in MUON:
+        for key, value in muon(library, options, to).items():
+            arrays[f"{name_of('Muon', options)}: {key}"] = value
+    for name, options in OPTIMIZERS + WHOLE:
         for key, value in train(library, name, options, to).items():
             arrays[f"{name_of(name, options)}: {key}"] = value
     for text in SCHEDULES:

@@ -6,7 +6,20 @@ import math
 import numpy as np
 import optim_cases
 import pytest
-from optim_cases import OPTIMIZERS, PLATEAUS, SCHEDULES, loss_of, name_of, plateau, rates, start, train
+from optim_cases import (
+    MUON,
+    OPTIMIZERS,
+    PLATEAUS,
+    SCHEDULES,
+    WHOLE,
+    loss_of,
+    muon,
+    name_of,
+    plateau,
+    rates,
+    start,
+    train,
+)
 
 import webtorch
 from webtorch import engine, nn, optim
@@ -27,12 +40,35 @@ def on(device):
 # ---- against PyTorch -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "options"), OPTIMIZERS, ids=OPTIMIZER_IDS)
+ALL = OPTIMIZERS + WHOLE
+ALL_IDS = [name_of(*entry).replace(" ", "") for entry in ALL]
+
+
+@pytest.mark.parametrize(("name", "options"), ALL, ids=ALL_IDS)
 def test_ten_steps_are_pytorchs(name, options, device, goldens):
+    loose = 50 if "line_search_fn" in options else 1  # the search magnifies how float32 rounds
     for key, value in train(webtorch, name, options, on(device)).items():
         np.testing.assert_allclose(
-            value, goldens[f"{name_of(name, options)}: {key}"], rtol=2e-4, atol=2e-6, err_msg=key
+            value, goldens[f"{name_of(name, options)}: {key}"], rtol=2e-4 * loose, atol=2e-6 * loose, err_msg=key
         )
+
+
+@pytest.mark.parametrize(
+    "options", [WHOLE[2][1], WHOLE[3][1], {"lr": 3.0, "max_iter": 7, "line_search_fn": "strong_wolfe"}]
+)
+def test_lbfgs_in_float64_is_pytorchs_to_the_last_digits(options):
+    torch = pytest.importorskip("torch")
+    theirs = train(torch, "LBFGS", options, lambda array: torch.tensor(array, dtype=torch.float64))
+    ours = train(webtorch, "LBFGS", options, lambda array: webtorch.tensor(np.float64(array), device="cpu"))
+    for key, value in ours.items():
+        np.testing.assert_allclose(value, theirs[key], rtol=1e-9, atol=1e-11, err_msg=key)
+
+
+@pytest.mark.parametrize("options", MUON)
+def test_muon_is_pytorchs_but_for_its_bfloat16(options, device, goldens):
+    """PyTorch iterates in bfloat16; what differs is below 2^-7 of a step's singular values."""
+    for key, value in muon(webtorch, options, on(device)).items():
+        np.testing.assert_allclose(value, goldens[f"{name_of('Muon', options)}: {key}"], atol=0.006, err_msg=key)
 
 
 @pytest.mark.parametrize("text", SCHEDULES)
@@ -53,7 +89,7 @@ def test_the_recorded_values_are_pytorchs(goldens):
         np.testing.assert_allclose(value, goldens[key], rtol=1e-4, atol=1e-6, err_msg=key)
 
 
-@pytest.mark.parametrize(("name", "options"), OPTIMIZERS, ids=OPTIMIZER_IDS)
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS + WHOLE[:2], ids=ALL_IDS[: len(OPTIMIZERS) + 2])
 def test_defaults_and_state_dicts_are_pytorchs(name, options, device):
     """Steps taken in PyTorch are continued here, from its state dict, and the state dict that we give has the same keys."""
     torch = pytest.importorskip("torch")
@@ -215,6 +251,100 @@ def test_schedules_go_on_from_their_state():
     schedule.step()
     other.step()
     assert schedule.get_last_lr() == other.get_last_lr() == [pytest.approx((1 + math.cos(math.pi * 5 / 10)) / 2)]
+
+
+def test_numbers_of_the_state_go_on_in_averaged_descent(device):
+    parameters, x, y = start(webtorch, on(device))
+    optimizer = optim.ASGD(parameters, lr=0.1, t0=0)
+    for _ in range(4):
+        optimizer.zero_grad()
+        loss_of(webtorch, parameters, x, y).backward()
+        optimizer.step()
+    state = optimizer.state[parameters[0]]
+    assert state["mu"].item() == 0.25 and state["eta"].device.type == "cpu"
+
+
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+def test_lbfgs_goes_on_from_its_state(search, device):
+    """Two times three steps are what they are when the state is saved between them."""
+
+    def closure():
+        optimizer.zero_grad()
+        loss = loss_of(webtorch, parameters, x, y)
+        loss.backward()
+        return loss
+
+    results = []
+    for saved in (False, True):
+        parameters, x, y = start(webtorch, on(device))
+        optimizer = optim.LBFGS(parameters, max_iter=3, line_search_fn=search)
+        optimizer.step(closure)
+        if saved:
+            state = copy.deepcopy(optimizer.state_dict())
+            optimizer = optim.LBFGS(parameters, max_iter=7)
+            optimizer.load_state_dict(state)
+        optimizer.step(closure)
+        results.append([parameter.detach().cpu().numpy() for parameter in parameters])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_rates_may_be_tensors(device):
+    parameter, rate = nn.Parameter(webtorch.ones(2, device=device)), webtorch.tensor(0.5, device=device)
+    optimizer = optim.AdamW([parameter], lr=rate, weight_decay=0.0)
+    schedule = optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    for _ in range(2):
+        parameter.grad = webtorch.ones(2, device=device)
+        optimizer.step()
+        schedule.step()
+    assert optimizer.param_groups[0]["lr"] is rate and rate.item() == 0.125
+    np.testing.assert_allclose(parameter.detach().cpu().numpy(), [0.25, 0.25], rtol=1e-5)
+
+
+def test_what_the_other_optimizers_refuse():
+    p = nn.Parameter(webtorch.zeros(1))
+    p.grad = webtorch.ones(1)
+    with pytest.raises(RuntimeError, match="does not support dense gradients"):
+        optim.SparseAdam([p]).step()
+    with pytest.raises(ValueError, match="Muon only supports 2D parameters"):
+        optim.Muon([p])
+    with pytest.raises(ValueError, match="Invalid eta values: 1.5, 1.2"):
+        optim.Rprop([p], etas=(1.5, 1.2))
+    with pytest.raises(ValueError, match="per-parameter options"):
+        optim.LBFGS([{"params": [p]}, {"params": [nn.Parameter(webtorch.zeros(1))]}])
+    with pytest.raises(RuntimeError, match="needs a closure"):
+        optim.LBFGS([p]).step()
+    with pytest.raises(ValueError, match="mode is invalid"):
+        optim.lr_scheduler.CyclicLR(optim.SGD([p], momentum=0.9), 0.1, 1.0, mode="square")
+
+
+# ---- averages of models ----------------------------------------------------------------------------------------------
+
+
+def test_averaged_models(device):
+    from webtorch.optim.swa_utils import AveragedModel, get_ema_avg_fn, get_ema_multi_avg_fn, update_bn
+
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)).to(device)
+    mean, moving = AveragedModel(model), AveragedModel(model, avg_fn=get_ema_avg_fn(0.5))
+    buffers = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.5), use_buffers=True)
+    for number in range(3):
+        with webtorch.no_grad():
+            model[0].weight.fill_(float(number * 2))
+            model[1].running_mean.fill_(float(number * 4))
+        for averaged in (mean, moving, buffers):
+            averaged.update_parameters(model)
+    assert mean.n_averaged.item() == 3
+    weights = [averaged.module[0].weight.detach().cpu().numpy() for averaged in (mean, moving, buffers)]
+    for found, expected in zip(weights, (2.0, 2.5, 2.5), strict=True):  # of 0, 2, 4
+        np.testing.assert_allclose(found, np.full((3, 2), expected), rtol=1e-6)
+    assert mean.module[1].running_mean.tolist() == [8.0] * 3 and buffers.module[1].running_mean.tolist() == [5.0] * 3
+    x = webtorch.rand(8, 2, device=device)
+    update_bn([x[:4], (x[4:], None)], mean)
+    inner = mean.module[0](x).detach().cpu().numpy()
+    expected = (inner[:4].mean(0) + inner[4:].mean(0)) / 2
+    np.testing.assert_allclose(mean.module[1].running_mean.cpu().numpy(), expected, rtol=1e-4)
+    assert mean.module[1].momentum == 0.1 and mean.training
+    assert mean(x).shape == (8, 3) and "module.0.weight" in mean.state_dict()
 
 
 # ---- what runs on a GPU ----------------------------------------------------------------------------------------------

@@ -11,10 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ..tensor import Tensor
 from .optimizer import Optimizer
 
 __all__ = [
-    "ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "ExponentialLR", "LRScheduler", "LambdaLR",
+    "ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR",
+    "LRScheduler", "LambdaLR",
     "LinearLR", "MultiStepLR", "MultiplicativeLR", "OneCycleLR", "PolynomialLR", "ReduceLROnPlateau", "SequentialLR", "StepLR",
 ]  # fmt: skip
 
@@ -22,6 +24,19 @@ __all__ = [
 def check_optimizer(optimizer: Any) -> None:
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+
+
+def number_of(rate: Any) -> Any:
+    """A rate as a number, also one that is a tensor."""
+    return rate.item() if isinstance(rate, Tensor) else rate
+
+
+def set_rate(group: dict[str, Any], rate: Any) -> None:
+    """Set a group's rate; a tensor gets another value in place."""
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(rate)
+    else:
+        group["lr"] = rate
 
 
 class LRScheduler:
@@ -32,7 +47,7 @@ class LRScheduler:
         self.optimizer = optimizer
         for number, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
-                group.setdefault("initial_lr", group["lr"])
+                group.setdefault("initial_lr", number_of(group["lr"]))
             elif "initial_lr" not in group:
                 raise KeyError(
                     f"param 'initial_lr' is not specified in param_groups[{number}] when resuming an optimizer"
@@ -61,16 +76,18 @@ class LRScheduler:
             closed = getattr(self, "_get_closed_form_lr", None)
             rates = closed() if closed is not None else self.get_lr()
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate
-        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+            set_rate(group, rate)
+        self._last_lr = self.rates()
 
     def rates(self) -> list[float]:
-        return [group["lr"] for group in self.optimizer.param_groups]
+        return [number_of(group["lr"]) for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
         """All that the schedule needs to go on later; functions are not saved."""
         return {
-            name: value for name, value in self.__dict__.items() if name not in ("optimizer", "lr_lambdas", "anneal")
+            name: value
+            for name, value in self.__dict__.items()
+            if name not in ("optimizer", "lr_lambdas", "anneal", "scale_fn")
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -397,6 +414,86 @@ def per_group(value: Any, count: int, name: str) -> list[float]:
             f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, param_groups has {count}."
         )
     return list(value)
+
+
+class CyclicLR(LRScheduler):
+    """The rate goes up and down between two bounds (Smith, 2017), and momentum down and up. Call `step()` after every batch.
+
+    `mode` is "triangular", "triangular2" (each cycle half as high) or "exp_range" (shrinking by `gamma` a step), unless
+    `scale_fn` says how high, from the number of the cycle or of the step by `scale_mode`.
+
+    >>> import webtorch
+    >>> optimizer = webtorch.optim.SGD([webtorch.zeros(1)], lr=1.0, momentum=0.9)
+    >>> schedule = webtorch.optim.lr_scheduler.CyclicLR(optimizer, 0.25, 0.75, step_size_up=2)
+    >>> schedule.step()
+    >>> schedule.get_last_lr()
+    [0.5]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        base_lr: float | Sequence[float],
+        max_lr: float | Sequence[float],
+        step_size_up: int = 2000,
+        step_size_down: int | None = None,
+        mode: str = "triangular",
+        gamma: float = 1.0,
+        scale_fn: Callable[[float], float] | None = None,
+        scale_mode: str = "cycle",
+        cycle_momentum: bool = True,
+        base_momentum: float | Sequence[float] = 0.8,
+        max_momentum: float | Sequence[float] = 0.9,
+        last_epoch: int = -1,
+    ) -> None:
+        check_optimizer(optimizer)
+        count = len(optimizer.param_groups)
+        lows = per_group(base_lr, count, "base_lr")
+        if last_epoch == -1:
+            for group, low in zip(optimizer.param_groups, lows, strict=True):
+                set_rate(group, low)
+        self.max_lrs = per_group(max_lr, count, "max_lr")
+        step_size_down = step_size_up if step_size_down is None else step_size_down
+        self.total_size = float(step_size_up) + float(step_size_down)
+        self.step_ratio = float(step_size_up) / self.total_size
+        if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
+            raise ValueError("mode is invalid and scale_fn is None")
+        self.mode, self.gamma = mode, gamma
+        self.scale_fn = scale_fn
+        self.scale_mode = scale_mode if scale_fn is not None else "iterations" if mode == "exp_range" else "cycle"
+        self.cycle_momentum = cycle_momentum
+        if cycle_momentum:
+            if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
+                raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
+            least, most = (
+                per_group(base_momentum, count, "base_momentum"),
+                per_group(max_momentum, count, "max_momentum"),
+            )
+            for group, low, high in zip(optimizer.param_groups, least, most, strict=True):
+                if last_epoch == -1:
+                    set_momentum(group, low)
+                group["max_momentum"], group["base_momentum"] = high, low
+        super().__init__(optimizer, last_epoch)
+        self.base_lrs = lows
+
+    def height(self, number: float) -> float:
+        """How high a cycle (or the step of this number) is."""
+        if self.scale_fn is not None:
+            return self.scale_fn(number)
+        if self.mode == "triangular":
+            return 1.0
+        return 1 / 2.0 ** (number - 1) if self.mode == "triangular2" else self.gamma**number
+
+    def get_lr(self) -> list[float]:
+        cycle = math.floor(1 + self.last_epoch / self.total_size)
+        part = 1.0 + self.last_epoch / self.total_size - cycle
+        part = part / self.step_ratio if part <= self.step_ratio else (part - 1) / (self.step_ratio - 1)
+        part *= self.height(cycle if self.scale_mode == "cycle" else self.last_epoch)
+        if self.cycle_momentum:
+            for group in self.optimizer.param_groups:
+                high = group["max_momentum"]
+                set_momentum(group, high - (high - group["base_momentum"]) * part)
+        return [low + (high - low) * part for low, high in zip(self.base_lrs, self.max_lrs, strict=True)]
 
 
 class ReduceLROnPlateau(LRScheduler):

@@ -226,7 +226,7 @@ def placed(value: Any, name: str, parameter: Tensor) -> Any:
             else creation.tensor(np.asarray(value.detach() if hasattr(value, "detach") else value), device="cpu")
         )
         with grad_mode.no_grad():
-            if name in ("step", "mu_product"):
+            if name in ("step", "eta", "mu", "mu_product") and array.numel() == 1:
                 return array.to(device="cpu", dtype=dtypes.float32).clone()
             dtype = parameter.dtype if parameter.dtype.is_floating_point else array.dtype
             return array.to(device=parameter.device, dtype=dtype).clone()
