@@ -61,6 +61,23 @@ PACK = {
 FEATURE = {"f64": ("shader-f64", "shader-int64")}
 _CALL = re.compile(r"\bwt_([a-z0-9_]+?)\(")
 
+# How a value is combined with a word of zero, so that no driver knows where it came from.
+HIDDEN = {
+    "f32": "bitcast<f32>(bitcast<u32>({0}) ^ {1})",
+    "f64": "bitcast<f64>(bitcast<u64>({0}) ^ u64({1}))",
+    "c64": "bitcast<vec2<f32>>(bitcast<vec2<u32>>({0}) ^ vec2<u32>({1}))",
+}
+CONSTANTS = 1  # among the sources of a value: the numbers in the text of expressions
+_NUMBER = re.compile(r"(?<![\w.{])\d+(?:\.\d+)?(?:f|u)?(?![\w.}])")
+_ON_BITS = re.compile(r"wt_(?:abs|neg|copysign|isnan|isinf|isfinite|signbit)_\w+\(")
+
+
+@functools.cache
+def has_constants(expression: str) -> bool:
+    """Whether an expression, or a function of the library that it calls, may add numbers of its own."""
+    text = _ON_BITS.sub("(", expression)
+    return "wt_" in text or any(not match.group().endswith("u") for match in _NUMBER.finditer(text))
+
 
 def is_packed(dtype) -> bool:
     return dtype in PACK
@@ -169,6 +186,7 @@ class Kernel:
         self.shader = shader
         self.constants = constants  # (name, value) pairs, part of the structure
         self.words: list[int] = []
+        self.zeros: list[int] = []  # see `zero`
         self.inputs: list = []  # nodes
         self.input_slots: dict[int, int] = {}
         self.outputs: list = []  # nodes
@@ -190,6 +208,12 @@ class Kernel:
     def word(self, value: int) -> int:
         self.words.append(value & 0xFFFFFFFF)
         return len(self.words) - 1
+
+    def zero(self, number: int) -> int:
+        """One of some words that are always zero, which the driver does not know."""
+        while number >= len(self.zeros):
+            self.zeros.append(self.word(0))
+        return self.zeros[number]
 
     def parameter(self, name: str, value: int) -> None:
         """A named u32 that the shader file reads as a function: `extent()`."""
@@ -241,6 +265,7 @@ class Block:
         self.code: list[tuple] = [("root", root) for root in roots]
         self.memo: dict = {}
         self.returns: tuple = ()
+        self.sources: dict[int, int] = {}  # value -> what it was computed from, as bits; see `guarded`
 
     def emit(self, *instruction) -> int:
         known = self.memo.get(instruction)
@@ -375,7 +400,65 @@ class Block:
         expression = specialise(template, kind) if kind else template
         if dtype in NARROW:
             expression = NARROW[dtype].format(expression)
+        if not self.kernel.limits.reproducible:  # all arithmetic is spelled out there
+            args = self.guarded(expression, args)
         return self.emit("apply", expression, compute_type(dtype), args)
+
+    def guarded(self, expression: str, args: tuple[int, ...]) -> tuple[int, ...]:
+        """The arguments of an expression, those that share a source with an earlier one hidden from the driver.
+
+        Drivers simplify sums as if floats were real numbers: x - x becomes 0 where x is infinite, and (x + 1) - x
+        becomes 1. They can do so only for what they see to be the same value, and numbers in the text are such values,
+        too. An argument is hidden by combining its bits with a word of the parameters that happens to be zero.
+        """
+        seen = CONSTANTS if has_constants(expression) else 0
+        safe = expression == "{0} * {1}"
+        result = []
+        for value in args:
+            sources = self.sources_of(value)
+            kind = self.float_kind(value)
+            computed = self.code[value][0] == "apply"
+            if sources & seen and kind is not None and (computed or not safe):
+                value, sources = self.hidden(kind, value, seen)
+            seen |= sources
+            result.append(value)
+        return tuple(result)
+
+    def hidden(self, kind: str, value: int, seen: int) -> tuple[int, int]:
+        """A value with the same bits that is none of those in `seen`, and its own bit among sources."""
+        for number in range(len(self.code)):
+            other = self.emit("hide", kind, value, self.kernel.zero(number))
+            if not 2 << other & seen:
+                break
+        return other, 2 << other
+
+    def sources_of(self, value: int) -> int:
+        """What a value was computed from: a bit for each value that is read, one for the numbers in expressions."""
+        known = self.sources.get(value)
+        if known is None:
+            instruction = self.code[value]
+            if instruction[0] == "apply":
+                known = CONSTANTS if has_constants(instruction[1]) else 0
+                for argument in instruction[3]:
+                    known |= self.sources_of(argument)
+            else:
+                known = 2 << value
+            self.sources[value] = known
+        return known
+
+    def float_kind(self, value: int) -> str | None:
+        """The floating-point type of a value, if it has one."""
+        instruction = self.code[value]
+        kind = None
+        if instruction[0] == "load":
+            kind = compute_type(self.kernel.inputs[instruction[1]].dtype)
+        elif instruction[0] in ("apply",):
+            kind = instruction[2]
+        elif instruction[0] in ("hide", "scalar"):
+            kind = instruction[1]
+        elif instruction == ("root", "value"):
+            kind = dict(self.kernel.constants).get("T")
+        return kind if kind in HIDDEN else None
 
     def cast(self, value: int, source, target) -> int:
         if source is target:
@@ -452,6 +535,8 @@ def value_kinds(kernel: Kernel, block: Block) -> list[str]:
             kinds.append(compute_type(kernel.inputs[instruction[1]].dtype))
         elif instruction[0] == "apply":
             kinds.append(instruction[2])
+        elif instruction[0] == "hide":
+            kinds.append(instruction[1])
         else:
             kinds.append(dict(kernel.constants)["T"] if instruction == ("root", "value") else "u32")
     return kinds
@@ -498,6 +583,9 @@ def render_instruction(instruction: tuple, name: str, hoisted: dict, limits: Lim
         if (slot, index) in hoisted:
             return f"let {name} = {hoisted[slot, index]};"
         return f"let {name} = read_{slot}(v{index});"
+    if operation == "hide":
+        _, kind, value, zero = instruction
+        return f"let {name} = {HIDDEN[kind].format(f'v{value}', word(zero))};"
     if operation == "apply":
         _, expression, kind, args = instruction
         text = expression.format(*(f"v{argument}" for argument in args))
