@@ -16,7 +16,7 @@ from webtorch import prelude, reproducible
 from webtorch.backends.wgpu import device, pipelines
 from webtorch.errors import ShaderCompileError
 
-FOLDER = pathlib.Path(os.environ["WEBTORCH_SHADERS"])
+FOLDER = pathlib.Path(os.environ.get("WEBTORCH_SHADERS", ""))
 BEYOND_THE_STANDARD = ("shader-int64", "shader-f64", "shader-float32-atomic")
 
 
@@ -27,6 +27,8 @@ def write(source: str, kind: str) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if not os.environ.get("WEBTORCH_SHADERS"):
+        raise pytest.UsageError("set WEBTORCH_SHADERS to the folder where the shaders are to be written")
     FOLDER.mkdir(parents=True, exist_ok=True)
     device.WANTED_FEATURES = tuple(name for name in device.WANTED_FEATURES if not name.startswith(BEYOND_THE_STANDARD))
     make = pipelines.PipelineCache._compile
