@@ -148,6 +148,7 @@ _LAZY = (
     "_inductor",
     "accelerator",
     "amp",
+    "array_api",
     "backends",
     "compiler",
     "cuda",

@@ -64,6 +64,7 @@ def _reversed_matmul(self: Tensor, other: Any) -> Tensor:
     return functional.matmul(other, self) if isinstance(other, Tensor) else NotImplemented
 
 
+Tensor.__pos__ = unary.positive
 Tensor.__matmul__ = _matmul
 Tensor.__rmatmul__ = _reversed_matmul
 # Defining __eq__ in a class body would have dropped it; set after the fact, it stays identity, as autograd needs.

@@ -255,6 +255,18 @@ class Tensor:
             return self._storage.node.buffer.ctypes.data + self._offset * self.dtype.itemsize
         return id(self._storage) + self._offset * self.dtype.itemsize
 
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """`webtorch.array_api`, the namespace of the Python array API standard."""
+        from .array_api import namespace
+
+        return namespace(self, api_version=api_version)
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Tensor:
+        """This tensor on a device, itself where it is there already: `to` by the array API's name."""
+        from .array_api import to_device
+
+        return to_device(self, device, stream=stream)
+
     # ---- the graph's view of this tensor ----------------------------------------------------------------------------
 
     def _operand(self) -> graph.Operand:
