@@ -72,7 +72,7 @@ class Run:
         steps = -(-len(images) // BATCH)
         while self.epoch < until:
             self.model.train()
-            progress = Progress(f"epoch {self.epoch + 1}/{self.options.epochs} step", steps)
+            progress = Progress(f"epoch {self.epoch + 1}/{self.options.epochs}", steps, lines=0)
             for batch in torch.randperm(len(images)).split(BATCH):
                 loss = F.cross_entropy(self.model(images[batch]), odd[batch])
                 self.optimizer.zero_grad()

@@ -43,7 +43,7 @@ class Block(nn.Module):
         self.think = nn.Sequential(
             nn.LayerNorm(width),
             nn.Linear(width, 4 * width),
-            nn.GELU(),
+            nn.GELU(approximate="tanh"),
             nn.Linear(4 * width, width),
             nn.Dropout(dropout),
         )
@@ -54,7 +54,7 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    def __init__(self, letters, context, width=64, heads=4, layers=3, dropout=0.05):
+    def __init__(self, letters, context, width=64, heads=4, layers=3, dropout=0.0):
         super().__init__()
         self.context = context
         self.letter = nn.Embedding(letters, width)
@@ -134,8 +134,8 @@ def optimizer_for(model, rate, steps):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", help="cpu or webgpu; default: webgpu when there is a GPU, else cpu")
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--batch", type=int, default=24)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--context", type=int, default=64, help="how many letters the model sees")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--prompt", default="Shall I compare", help="how the text begins that the model writes")

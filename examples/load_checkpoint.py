@@ -69,7 +69,9 @@ def main():
     if difference > 1e-4:
         sys.exit("that is more than rounding")
     found = model(images).argmax(1)
-    print(f"held-out accuracy {100 * (found == labels).float().mean().item():.2f} %; PyTorch had {checkpoint['accuracy']:.2f} %")
+    print(
+        f"held-out accuracy {100 * (found == labels).float().mean().item():.2f} %; PyTorch had {checkpoint['accuracy']:.2f} %"
+    )
     print("read:  " + " ".join(map(str, found[: len(recorded)].tolist())))
     print("meant: " + " ".join(map(str, labels[: len(recorded)].tolist())))
     save_png(options.out / "load_checkpoint.png", grid(images[: len(recorded), 0].cpu().numpy(), 10, scale=6))

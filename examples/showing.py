@@ -16,14 +16,15 @@ try:
 except ImportError:
     tqdm = None
 
-LINES = 10  # of each training run, where there is no bar
-
 
 class Progress:
-    """How far a loop of so many steps has come: call `advance` in each step, `finish` at the end."""
+    """How far a loop of so many steps has come: call `advance` in each step, `finish` at the end.
 
-    def __init__(self, name, steps):
-        self.name, self.steps, self.done, self.start = name, steps, 0, time.perf_counter()
+    Where there is no bar, so many lines are printed on the way."""
+
+    def __init__(self, name, steps, lines=10):
+        self.name, self.steps, self.lines = name, steps, lines
+        self.done, self.start = 0, time.perf_counter()
         terminal = tqdm is not None and sys.stdout.isatty()
         self.bar = tqdm(desc=name, total=steps, file=sys.stdout, leave=False) if terminal else None
 
@@ -32,7 +33,7 @@ class Progress:
         if self.bar is not None:
             self.bar.set_postfix_str(note, refresh=False)
             self.bar.update()
-        elif self.done * LINES // self.steps > (self.done - 1) * LINES // self.steps:
+        elif self.done * self.lines // self.steps > (self.done - 1) * self.lines // self.steps:
             print(f"{self.name} {self.done:{len(str(self.steps))}}/{self.steps}  {note}", flush=True)
 
     def finish(self, note=""):
@@ -45,7 +46,9 @@ def save_png(path, pixels):
     """Writes a picture: uint8, (height, width) in grey or (height, width, 3) in red, green and blue."""
     pixels = np.ascontiguousarray(pixels)
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
-        raise ValueError(f"a picture is uint8, (height, width) or (height, width, 3), not {pixels.dtype} {pixels.shape}")
+        raise ValueError(
+            f"a picture is uint8, (height, width) or (height, width, 3), not {pixels.dtype} {pixels.shape}"
+        )
     height, width = pixels.shape[:2]
 
     def chunk(kind, content):
@@ -57,7 +60,10 @@ def save_png(path, pixels):
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines.tobytes(), 9)) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(lines.tobytes(), 9))
+        + chunk(b"IEND", b"")
     )
     print(f"picture: {path}")
 

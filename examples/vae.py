@@ -24,7 +24,9 @@ class VAE(nn.Module):
     def __init__(self, latent, hidden=128):
         super().__init__()
         self.latent = latent
-        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
+        self.encoder = nn.Sequential(
+            nn.Flatten(), nn.Linear(64, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
+        )
         self.mean = nn.Linear(hidden, latent)
         self.log_variance = nn.Linear(hidden, latent)
         self.decoder = nn.Sequential(
@@ -92,11 +94,13 @@ def main():
         model.eval()
         with torch.no_grad():
             lost, spread = losses_of(test_images, *model(test_images))
-        return f"held-out loss {(lost + spread).item():.2f}: {lost.item():.2f} lost, {spread.item():.2f} kept in the code"
+        return (
+            f"held-out loss {(lost + spread).item():.2f}: {lost.item():.2f} lost, {spread.item():.2f} kept in the code"
+        )
 
     print(f"before: {held_out()}")
     progress = Progress("epoch", options.epochs)
-    for epoch in range(options.epochs):
+    for _ in range(options.epochs):
         model.train()
         for batch in torch.randperm(len(images)).split(BATCH)[: len(images) // BATCH]:
             lost, spread = losses_of(images[batch], *model(images[batch]))
