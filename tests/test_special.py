@@ -36,6 +36,7 @@ def call(name, *arguments):
 ON_GPU = (
     "erfcx", "ndtr", "log_ndtr", "entr", "bessel_j0", "bessel_y1", "i0e", "i1", "modified_bessel_k0", "spherical_bessel_j0",
     "airy_ai", "polygamma_1", "multigammaln_3", "xlog1py", "legendre_polynomial_p", "shifted_chebyshev_polynomial_v",
+    "zeta", "ndtri", "gammainc", "gammaincc",
 )  # fmt: skip
 PLACES = [("cpu", name) for name in GOLDENS] + [pytest.param("webgpu", name, marks=pytest.mark.gpu) for name in ON_GPU]
 

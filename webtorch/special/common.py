@@ -70,6 +70,22 @@ def series(coefficients: Sequence[float], t: Tensor) -> Tensor:
     return t * last - before + coefficients[0]
 
 
+def summed(term: Callable, values: Sequence[Tensor], *constants: Sequence[float]) -> Tensor:
+    """The sum of `term(*values, *those of one place in each of the constants)` over the places.
+
+    On a GPU the places are a dimension that the kernel of the sum goes along: written out one after another, the terms would
+    make a shader that takes its compiler a minute.
+    """
+    if values[0].device.type == "cpu":
+        total: Any = 0.0
+        for given in zip(*constants, strict=True):
+            total = total + term(*values, *given)
+        return total
+    like = values[0]
+    given = [creation.tensor(list(column), dtype=like.dtype, device=like.device) for column in constants]
+    return term(*(value.unsqueeze(-1) for value in values), *given).sum(-1)
+
+
 def in_range(x: Tensor, low: float | None, high: float | None) -> Tensor:
     """The argument of one regime: what belongs to others is moved inside, so that nothing overflows on the side."""
     return x.clamp(low, high)

@@ -31,11 +31,14 @@ def erfcx(input: Tensor) -> Tensor:
 def erfcx_values(x: Tensor) -> Tensor:
     size = x.abs()
     near = series(tables.ERFCX_NEAR, 2 * in_range(size, 0.0, 1.0) - 1)
-    y = in_range(size, 1.0, 1e18)
-    far = series(tables.ERFCX, (y - 4) / (y + 2)) / (1 + 2 * y)
-    positive = where(size < 1, near, where(size > 1e18, 0.0, far))
+    positive = where(size < 1, near, where(size > 1e18, 0.0, erfcx_far(in_range(size, 1.0, 1e18))))
     grown = where(x < -30, float("inf"), 2 * square_exponential(in_range(x, -30.0, 0.0)) - positive)
     return where(x < 0, grown, where(x.isnan(), x, positive))
+
+
+def erfcx_far(y: Tensor) -> Tensor:
+    """erfcx for y >= 1."""
+    return series(tables.ERFCX, (y - 4) / (y + 2)) / (1 + 2 * y)
 
 
 def square_exponential(x: Tensor) -> Tensor:
@@ -85,19 +88,23 @@ def ndtri(input: Tensor) -> Tensor:
     return with_rule(ndtri_rule, ndtri_values, input)
 
 
+EDGE = math.erfc(1.0) / 2  # ndtr(-sqrt(2)): below it is the tail
+
+
 def ndtri_values(p: Tensor) -> Tensor:
-    middle = (2 * in_range(p, 0.1, 0.9) - 1).erfinv() / ROOT_HALF
+    middle = (2 * in_range(p, EDGE, 1 - EDGE) - 1).erfinv() / ROOT_HALF
     # In a tail Newton's steps on the logarithm of the probability, which is nearly a parabola there.
     tail = where(p > 0.5, 1 - p, p)
-    goal = where((tail > 0) & (tail <= 0.5), tail, 0.25).log()
+    goal = where((tail > 0) & (tail < EDGE), tail, EDGE).log()
     guess = (-2 * goal).sqrt()
-    x = -where(goal < -3, guess - (guess * ROOT_TWO_PI).log() / guess, guess)
+    y = where(goal < -3, guess - (guess * ROOT_TWO_PI).log() / guess, guess) * ROOT_HALF
     for _ in range(4 if p.dtype.itemsize == 4 else 6):
-        logarithm = log_ndtr_values(x)
-        x = x - (logarithm - goal) * ROOT_HALF * math.sqrt(math.pi) * erfcx_values(-x * ROOT_HALF)
-    side = where(p > 0.5, -x, x)
+        y = y.clamp(min=1.0)
+        scaled = erfcx_far(y)
+        y = y + ((scaled / 2).log() - y * y - goal) * scaled * (math.sqrt(math.pi) / 2)
+    side = where(p > 0.5, y, -y) / ROOT_HALF
     edge = where(p == 0, float("-inf"), where(p == 1, float("inf"), float("nan")))
-    return where((p >= 0.1) & (p <= 0.9), middle, where((p > 0) & (p < 1), side, edge))
+    return where((p >= EDGE) & (p <= 1 - EDGE), middle, where((p > 0) & (p < 1), side, edge))
 
 
 @special()

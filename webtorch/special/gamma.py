@@ -11,7 +11,7 @@ from ..creation import ramp_tensor
 from ..ops import TABLE
 from ..tensor import Tensor
 from . import tables
-from .common import in_range, none_known, rule, series, special, where, with_rule
+from .common import in_range, none_known, rule, series, special, summed, where, with_rule
 
 INF, NAN = float("inf"), float("nan")
 LARGE = 64.0  # from here on the incomplete gamma functions are integrals around the peak
@@ -42,22 +42,35 @@ def factor(a: Tensor, x: Tensor) -> Tensor:
     return where(a < 8, plain, peaked)
 
 
+# Divisions are what makes a shader long: the two below divide once in STRIDE steps and carry a numerator and a denominator
+# in between, which stay below 1e32 for arguments up to FARTHEST.
+STRIDE = 5
+FARTHEST = 1e6  # exp(-x) is 0 long before
+
+
 def lower_series(a: Tensor, x: Tensor) -> Tensor:
-    """The lower function for x < a + 1, a < LARGE."""
-    term = total = TABLE["mul"](a, 0.0) + 1.0
-    for n in range(1, 48 if a.dtype.itemsize == 4 else 96):
-        term = term * x / (a + n)
-        total = total + term
-    return total * factor(a, x)
+    """The lower function for x < a + 1, a < LARGE: the power series in Horner's form, from its end."""
+    above: Any = 1.0
+    below: Any = 1.0
+    for n in range(47 if a.dtype.itemsize == 4 else 95, 0, -1):
+        below = (a + n) * below
+        above = x * above + below
+        if n % STRIDE == 0:
+            above, below = above / below, 1.0
+    return above / below * factor(a, x)
 
 
 def upper_fraction(a: Tensor, x: Tensor) -> Tensor:
     """The upper function for x >= a + 1 and x > 1, a < LARGE: a continued fraction, from its end."""
+    x = x.clamp(max=FARTHEST)
     count = 40 if a.dtype.itemsize == 4 else 120
-    below = x - a + (2 * count + 1)
+    above: Any = x - a + (2 * count + 1)
+    below: Any = 1.0
     for n in range(count, 0, -1):
-        below = (x - a + (2 * n - 1)) - n * (n - a) / below
-    return factor(a, x) * a / below
+        above, below = (x - a + (2 * n - 1)) * above - n * (n - a) * below, above
+        if n % STRIDE == 0:
+            above, below = above / below, 1.0
+    return factor(a, x) * a * below / above
 
 
 def peak_integral(a: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,11 +82,13 @@ def peak_integral(a: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         upper, (peak + 11.5 * width).maximum(x + 6 * width), (peak - 7.5 * width).minimum(x - 5 * width).clamp(min=0.0)
     )
     half = (end - x) / 2
-    total: Tensor | float = 0.0
     nodes, weights = np.polynomial.legendre.leggauss(24 if a.dtype.itemsize == 4 else 64)
-    for node, weight in zip(nodes, weights, strict=True):
-        t = x + half * float(1 + node)
-        total = total + float(weight) * (peak * log1p_minus((t - peak) / peak)).exp()
+
+    def ordinate(x: Tensor, half: Tensor, peak: Tensor, place: Any, weight: Any) -> Tensor:
+        t = x + half * place
+        return weight * (peak * log1p_minus((t - peak) / peak)).exp()
+
+    total = summed(ordinate, (x, half, peak), (1 + nodes).tolist(), weights.tolist())
     share = (total * half).abs() * (-stirling(peak)).exp() * (2 * math.pi * peak).rsqrt()
     return upper, share
 
@@ -188,11 +203,14 @@ def zeta(input: Tensor, other: Tensor) -> Tensor:
 def zeta_values(s: Tensor, q: Tensor) -> Tensor:
     fine = (s > 1) & ((q > 0) | ((q > -16) & (q != q.floor()) & (s == s.floor())))
     x, base = where(fine, s, 2.0), where(fine, q, 1.0)
-    total = base * 0.0
-    for k in range(25):  # nine single terms, and more until the asymptotic series has a base of 9 at least
-        more = base < (9 if k >= 9 else INF)
-        total = total + where(more, base ** (-x), 0.0)
-        base = where(more, base + 1, base)
+    # Nine single terms, and more until the asymptotic series has a base of 9 at least.
+    single = (9 + (-base).ceil()).clamp(9.0, 25.0)
+
+    def one(x: Tensor, base: Tensor, single: Tensor, k: Any) -> Tensor:
+        return where(single > k, (base + k) ** (-x), 0.0)
+
+    total = summed(one, (x, base, single), [float(k) for k in range(25)])
+    base = base + single
     last = base ** (-x)
     total = total + last * base / (x - 1) + last / 2
     rising, power = x, last / base
