@@ -211,12 +211,27 @@ class Tensor:
         return is_contiguous(self._shape, self._strides)
 
     def is_floating_point(self) -> bool:
+        """True where the elements are floating-point numbers.
+
+        >>> webtorch.ones(2).is_floating_point()
+        True
+        """
         return self.dtype.is_floating_point
 
     def is_complex(self) -> bool:
+        """True where the elements are complex numbers.
+
+        >>> webtorch.ones(2).is_complex()
+        False
+        """
         return self.dtype.is_complex
 
     def is_signed(self) -> bool:
+        """True where the elements are numbers with a sign.
+
+        >>> webtorch.ones(2).is_signed()
+        True
+        """
         return self.dtype.is_signed
 
     @property

@@ -45,7 +45,12 @@ softsign = webtorch.softsign
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """x where it is above `threshold`, else `value`."""
+    """x where it is above `threshold`, else `value`.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.threshold(webtorch.tensor([0.5, 2.0]), 1.0, -7.0)
+    tensor([-7.,  2.])
+    """
     return (webtorch.threshold_ if inplace else webtorch.threshold)(input, threshold, value)
 
 
@@ -57,7 +62,12 @@ softmax, log_softmax = TABLE["softmax"], TABLE["log_softmax"]
 def rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
 ) -> Tensor:
-    """Leaky rectified units whose slope is random in training and the middle of the range otherwise."""
+    """Leaky rectified units whose slope is random in training and the middle of the range otherwise.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.rrelu(webtorch.tensor([-1.0, 2.0]), 0.25, 0.25)
+    tensor([-0.2500,  2.0000])
+    """
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace=inplace)
     slope = webtorch.rand_like(input.detach()) * (upper - lower) + lower
@@ -66,7 +76,12 @@ def rrelu(
 
 
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
-    """A random, differentiable choice: softmax of the logits plus Gumbel noise, over the temperature `tau`."""
+    """A random, differentiable choice: softmax of the logits plus Gumbel noise, over the temperature `tau`.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.gumbel_softmax(webtorch.zeros(4, 3), hard=True).sum(1)
+    tensor([1., 1., 1., 1.])
+    """
     uniform = webtorch.rand_like(logits.detach()).clamp(1e-7, 1 - 1e-7)
     soft = softmax((logits - (-uniform.log()).log()) / tau, dim)
     if not hard:
@@ -117,22 +132,42 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
 
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Whole channels of (n, c, l) or (c, l) zeroed with probability `p`."""
+    """Whole channels of (n, c, l) or (c, l) zeroed with probability `p`.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.dropout1d(webtorch.ones(1, 2, 1), training=False).flatten()
+    tensor([1., 1.])
+    """
     return dropped(input, p, training, inplace, 1)
 
 
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Whole channels of (n, c, h, w) zeroed with probability `p`."""
+    """Whole channels of (n, c, h, w) zeroed with probability `p`.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.dropout2d(webtorch.ones(1, 2, 1, 1), training=False).flatten()
+    tensor([1., 1.])
+    """
     return dropped(input, p, training, inplace, 2 if input.ndim != 3 else 1)
 
 
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Whole channels of (n, c, d, h, w) zeroed with probability `p`."""
+    """Whole channels of (n, c, d, h, w) zeroed with probability `p`.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.dropout3d(webtorch.ones(1, 2, 1, 1, 1), training=False).flatten()
+    tensor([1., 1.])
+    """
     return dropped(input, p, training, inplace, 3)
 
 
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """Dropout that keeps the mean and variance of what `selu` gives."""
+    """Dropout that keeps the mean and variance of what `selu` gives.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.alpha_dropout(webtorch.ones(2), training=False)
+    tensor([1., 1.])
+    """
     if not training or p == 0.0:
         return input
     low = -1.7580993408473766
@@ -143,7 +178,12 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
 
 
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """`alpha_dropout` of whole channels of (n, c, ...)."""
+    """`alpha_dropout` of whole channels of (n, c, ...).
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.feature_alpha_dropout(webtorch.ones(1, 2), training=False)
+    tensor([[1., 1.]])
+    """
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0.0:
@@ -156,5 +196,10 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
 
 
 def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
-    """Whole channels of (n, c, ...) zeroed with probability `p`."""
+    """Whole channels of (n, c, ...) zeroed with probability `p`.
+
+    >>> import webtorch
+    >>> webtorch.feature_dropout(webtorch.ones(2), 0.5, False)
+    tensor([1., 1.])
+    """
     return dropped(input, p, train, False, input.ndim - 2)

@@ -231,7 +231,12 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 @autocasts
 @widened
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """The cosine of the angle between vectors along `dim`."""
+    """The cosine of the angle between vectors along `dim`.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.cosine_similarity(webtorch.tensor([[3.0, 4.0]]), webtorch.tensor([[4.0, 3.0]]))
+    tensor([0.9600])
+    """
     x2 = x2.to(dtypes.promote_types(x1.dtype, x2.dtype))
     first = x1.norm(2, dim, keepdim=True).clamp_min(eps)
     second = x2.norm(2, dim, keepdim=True).clamp_min(eps)
@@ -241,12 +246,23 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 @autocasts
 @widened
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
-    """The p-norm of the differences along the last dimension."""
+    """The p-norm of the differences along the last dimension.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.pairwise_distance(webtorch.tensor([[0.0, 0.0]]), webtorch.tensor([[3.0, 4.0]]), eps=0.0)
+    tensor([5.])
+    """
     return (x1 - x2 + eps).norm(p, -1, keepdim)
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
-    """(..., c * r * r, h, w) as (..., c, h * r, w * r)."""
+    """(..., c * r * r, h, w) as (..., c, h * r, w * r).
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.pixel_shuffle(webtorch.tensor([[[1.0]], [[2.0]], [[3.0]], [[4.0]]]), 2)
+    tensor([[[1., 2.],
+             [3., 4.]]])
+    """
     r = upscale_factor
     *outer, channels, height, width = input._shape
     if channels % (r * r):

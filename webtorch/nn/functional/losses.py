@@ -237,7 +237,14 @@ def smooth_l1_loss(
     reduction: str = "mean",
     beta: float = 1.0,
 ) -> Tensor:
-    """The absolute difference d less beta / 2, and d * d / (2 * beta) where d is below `beta`."""
+    """The absolute difference d less beta / 2, and d * d / (2 * beta) where d is below `beta`.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.smooth_l1_loss(
+    ...     webtorch.tensor([0.0, 0.0]), webtorch.tensor([1.0, 4.0]), reduction="none"
+    ... )
+    tensor([0.5000, 3.5000])
+    """
     if beta < 0:
         raise ShapeError("smooth_l1_loss does not support negative values for beta.")
     if beta == 0:
@@ -252,7 +259,12 @@ def smooth_l1_loss(
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
-    """Half the squared difference up to `delta`, and linear beyond it."""
+    """Half the squared difference up to `delta`, and linear beyond it.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.huber_loss(webtorch.tensor([0.0, 0.0]), webtorch.tensor([1.0, 4.0]), reduction="none")
+    tensor([0.5000, 3.5000])
+    """
     if delta <= 0:
         raise ShapeError("huber_loss does not support non-positive values for delta.")
     same_sizes("huber_loss", input, target)
@@ -274,7 +286,14 @@ def binary_cross_entropy(
     reduce: Any = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """-(target * log(input) + (1 - target) * log(1 - input)), the logarithms being taken as at least -100."""
+    """-(target * log(input) + (1 - target) * log(1 - input)), the logarithms being taken as at least -100.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.binary_cross_entropy(
+    ...     webtorch.tensor([0.5, 0.75]), webtorch.tensor([1.0, 1.0]), reduction="none"
+    ... )
+    tensor([0.6931, 0.2877])
+    """
     if input._shape != target._shape:
         raise ValueError(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is "
@@ -296,7 +315,14 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
-    """`binary_cross_entropy` of sigmoid(input), without its overflow."""
+    """`binary_cross_entropy` of sigmoid(input), without its overflow.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.binary_cross_entropy_with_logits(
+    ...     webtorch.tensor([0.0, 2.0]), webtorch.tensor([1.0, 1.0]), reduction="none"
+    ... )
+    tensor([0.6931, 0.1269])
+    """
     if input._shape != target._shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
     missed = -webtorch.logsigmoid(input)  # log(1 + exp(-x))
@@ -318,7 +344,12 @@ def kl_div(
     reduction: str = "mean",
     log_target: bool = False,
 ) -> Tensor:
-    """target * (log(target) - input), `input` being log-probabilities; "batchmean" divides by the size of dimension 0."""
+    """target * (log(target) - input), `input` being log-probabilities; "batchmean" divides by the size of dimension 0.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.kl_div(webtorch.tensor([0.5, 0.5]).log(), webtorch.tensor([0.25, 0.75]), reduction="sum")
+    tensor(0.1308)
+    """
     reduction = legacy_reduction(size_average, reduce, reduction)
     if reduction == "mean":
         warnings.warn(
@@ -343,7 +374,12 @@ def poisson_nll_loss(
     reduce: Any = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """The negative log-likelihood of Poisson counts, up to a constant unless `full`."""
+    """The negative log-likelihood of Poisson counts, up to a constant unless `full`.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.poisson_nll_loss(webtorch.tensor([0.0]), webtorch.tensor([2.0]))
+    tensor(1.)
+    """
     loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
     if full:
         stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
@@ -355,7 +391,12 @@ def poisson_nll_loss(
 def gaussian_nll_loss(
     input: Tensor, target: Tensor, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:
-    """The negative log-likelihood of normal values with mean `input` and variance `var`."""
+    """The negative log-likelihood of normal values with mean `input` and variance `var`.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.gaussian_nll_loss(webtorch.tensor([1.0]), webtorch.tensor([3.0]), webtorch.tensor([1.0]))
+    tensor(2.)
+    """
     if not isinstance(var, Tensor):
         var = creation.full_like(input.detach(), var)
     if var.ndim == input.ndim - 1 and var._shape == input._shape[:-1]:
@@ -374,7 +415,14 @@ def hinge_embedding_loss(
     reduce: Any = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """The input where the target is 1, and max(0, margin - input) where it is -1."""
+    """The input where the target is 1, and max(0, margin - input) where it is -1.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.hinge_embedding_loss(
+    ...     webtorch.tensor([0.25, 0.25]), webtorch.tensor([1, -1]), reduction="none"
+    ... )
+    tensor([0.2500, 0.7500])
+    """
     loss = where(target != 1, (margin - input).clamp_min(0), 0.0) + where(target != -1, input, 0.0)
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
@@ -389,7 +437,14 @@ def margin_ranking_loss(
     reduce: Any = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """max(0, -target * (input1 - input2) + margin)."""
+    """max(0, -target * (input1 - input2) + margin).
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.margin_ranking_loss(
+    ...     webtorch.tensor([1.0]), webtorch.tensor([3.0]), webtorch.tensor([1.0])
+    ... )
+    tensor(2.)
+    """
     loss = (-target * (input1 - input2) + margin).clamp_min(0)
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
@@ -398,7 +453,14 @@ def margin_ranking_loss(
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
-    """log(1 + exp(-target * input))."""
+    """log(1 + exp(-target * input)).
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.soft_margin_loss(
+    ...     webtorch.tensor([0.0, 2.0]), webtorch.tensor([1.0, -1.0]), reduction="none"
+    ... )
+    tensor([0.6931, 2.1269])
+    """
     return reduced(-webtorch.logsigmoid(target * input), legacy_reduction(size_average, reduce, reduction))
 
 
@@ -412,7 +474,14 @@ def cosine_embedding_loss(
     reduce: Any = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """1 - cos where the target is 1, max(0, cos - margin) where it is -1."""
+    """1 - cos where the target is 1, max(0, cos - margin) where it is -1.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.cosine_embedding_loss(
+    ...     webtorch.tensor([[3.0, 4.0]]), webtorch.tensor([[4.0, 3.0]]), webtorch.tensor([1])
+    ... )
+    tensor(0.0400)
+    """
     eps = 1e-12
     products = (input1 * input2).sum(-1)
     lengths = ((input1.square().sum(-1) + eps) * (input2.square().sum(-1) + eps)).sqrt()
@@ -426,7 +495,14 @@ def triplet_margin_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2, eps: float = 1e-6, swap: bool = False,
     size_average: Any = None, reduce: Any = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """max(0, distance to the positive - distance to the negative + margin)."""
+    """max(0, distance to the positive - distance to the negative + margin).
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.triplet_margin_loss(
+    ...     webtorch.zeros(1, 2), webtorch.zeros(1, 2), webtorch.ones(1, 2), margin=2.0, eps=0.0
+    ... )
+    tensor(0.5858)
+    """
     near, far = pairwise_distance(anchor, positive, p, eps), pairwise_distance(anchor, negative, p, eps)
     if swap:
         far = TABLE["minimum"](far, pairwise_distance(positive, negative, p, eps))

@@ -73,7 +73,13 @@ def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None,
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-05
 ) -> Tensor:
-    """Mean 0 and variance 1 over each group of channels of each example; then weight and bias per channel."""
+    """Mean 0 and variance 1 over each group of channels of each example; then weight and bias per channel.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.group_norm(webtorch.tensor([[[1.0, 3.0], [2.0, 4.0]]]), 2, eps=0.0)
+    tensor([[[-1.,  1.],
+             [-1.,  1.]]])
+    """
     if input.ndim < 2:
         raise ShapeError(f"group_norm: Expected at least 2 dimensions for input tensor but received {input.ndim}")
     if num_groups <= 0 or input._shape[1] % num_groups:
@@ -157,7 +163,13 @@ def instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-05,
 ) -> Tensor:
-    """Mean 0 and variance 1 of each channel of each example; or by the running statistics."""
+    """Mean 0 and variance 1 of each channel of each example; or by the running statistics.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.instance_norm(webtorch.tensor([[[1.0, 3.0], [2.0, 4.0]]]), eps=0.0)
+    tensor([[[-1.,  1.],
+             [-1.,  1.]]])
+    """
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     dims = tuple(range(2, input.ndim))
@@ -177,7 +189,13 @@ def instance_norm(
 
 @widened
 def local_response_norm(input: Tensor, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0) -> Tensor:
-    """Each element divided by a power of the mean square of its neighbours in the channel dimension."""
+    """Each element divided by a power of the mean square of its neighbours in the channel dimension.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.local_response_norm(webtorch.ones(1, 2, 1), 2, alpha=2.0, beta=1.0)
+    tensor([[[0.5000],
+             [0.3333]]])
+    """
     if input.ndim < 3:
         raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
     squares = input.square().movedim(1, -1)

@@ -202,17 +202,32 @@ def smoothed(x: Tensor, dim: int, n: int, out: int, factor: float | None, align:
 def upsample(
     input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
 ) -> Tensor:
-    """`interpolate` by its old name."""
+    """`interpolate` by its old name.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.upsample(webtorch.tensor([[[1.0, 2.0]]]), scale_factor=2)
+    tensor([[[1., 1., 2., 2.]]])
+    """
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
 def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
-    """`interpolate` with mode "nearest", by its old name."""
+    """`interpolate` with mode "nearest", by its old name.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.upsample_nearest(webtorch.tensor([[[1.0, 2.0]]]), scale_factor=2)
+    tensor([[[1., 1., 2., 2.]]])
+    """
     return interpolate(input, size, scale_factor, "nearest")
 
 
 def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
-    """`interpolate` with mode "bilinear" and aligned corners, by its old name."""
+    """`interpolate` with mode "bilinear" and aligned corners, by its old name.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.upsample_bilinear(webtorch.tensor([[[[1.0, 3.0]]]]), size=(1, 3))
+    tensor([[[[1., 2., 3.]]]])
+    """
     return interpolate(input, size, scale_factor, "bilinear", align_corners=True)
 
 

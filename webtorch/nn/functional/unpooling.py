@@ -27,7 +27,12 @@ __all__ = [
 
 
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """Maxima over windows that share out (n, c, d, h, w) among `output_size` results per dimension."""
+    """Maxima over windows that share out (n, c, d, h, w) among `output_size` results per dimension.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.adaptive_max_pool3d(webtorch.arange(8.0).reshape(1, 1, 2, 2, 2), 1).item()
+    7.0
+    """
     return adaptive_maximum("adaptive_max_pool3d", 3, input, output_size, return_indices)
 
 
@@ -84,12 +89,22 @@ def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
 
 
 def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
-    """The p-norm of each window of (n, c, h, w)."""
+    """The p-norm of each window of (n, c, h, w).
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.lp_pool2d(webtorch.tensor([[[3.0, 4.0]]]), 2, (1, 2)).item()
+    5.0
+    """
     return lp_pooled("lp_pool2d", 2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
-    """The p-norm of each window of (n, c, d, h, w)."""
+    """The p-norm of each window of (n, c, d, h, w).
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.lp_pool3d(webtorch.tensor([[[[3.0, 4.0]]]]), 2, (1, 1, 2)).item()
+    5.0
+    """
     return lp_pooled("lp_pool3d", 3, input, norm_type, kernel_size, stride, ceil_mode)
 
 
@@ -175,7 +190,12 @@ def fractional_max_pool3d(
     return_indices: bool = False,
     _random_samples: Tensor | None = None,
 ) -> Any:
-    """The largest element of windows at random places of (n, c, d, h, w) that share it out."""
+    """The largest element of windows at random places of (n, c, d, h, w) that share it out.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.fractional_max_pool3d(webtorch.ones(1, 1, 3, 3, 3), 2, output_size=1).item()
+    1.0
+    """
     return fractional(
         "fractional_max_pool3d", 3, input, kernel_size, output_size, output_ratio, return_indices, _random_samples
     )
@@ -189,7 +209,12 @@ def fractional_max_pool2d_with_indices(
     return_indices: bool = False,
     _random_samples: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """`fractional_max_pool2d` that also returns where the largest elements were."""
+    """`fractional_max_pool2d` that also returns where the largest elements were.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.fractional_max_pool2d_with_indices(webtorch.tensor([[[[1.0, 3.0], [7.0, 5.0]]]]), 2, output_size=1)[0]
+    tensor([[[[7.]]]])
+    """
     return fractional_max_pool2d(input, kernel_size, output_size, output_ratio, True, _random_samples)
 
 
@@ -201,7 +226,12 @@ def fractional_max_pool3d_with_indices(
     return_indices: bool = False,
     _random_samples: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """`fractional_max_pool3d` that also returns where the largest elements were."""
+    """`fractional_max_pool3d` that also returns where the largest elements were.
+
+    >>> import webtorch
+    >>> [part.item() for part in webtorch.nn.functional.fractional_max_pool3d_with_indices(webtorch.ones(1, 1, 3, 3, 3), 2, output_size=1)]
+    [1.0, 13]
+    """
     return fractional_max_pool3d(input, kernel_size, output_size, output_ratio, True, _random_samples)
 
 
@@ -267,14 +297,26 @@ def max_unpool1d(
 def max_unpool2d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Tensor:
-    """What `max_pool2d` found put back where its indices say, zeros elsewhere."""
+    """What `max_pool2d` found put back where its indices say, zeros elsewhere.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.max_unpool2d(webtorch.tensor([[[7.0]]]), webtorch.tensor([[[2]]]), 2)
+    tensor([[[0., 0.],
+             [7., 0.]]])
+    """
     return unpooled("max_unpool2d", 2, input, indices, kernel_size, stride, padding, output_size)
 
 
 def max_unpool3d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Tensor:
-    """What `max_pool3d` found put back where its indices say, zeros elsewhere."""
+    """What `max_pool3d` found put back where its indices say, zeros elsewhere.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.max_unpool3d(webtorch.tensor([[[[7.0]]]]), webtorch.tensor([[[[2]]]]), (1, 2, 2))
+    tensor([[[[0., 0.],
+              [7., 0.]]]])
+    """
     return unpooled("max_unpool3d", 3, input, indices, kernel_size, stride, padding, output_size)
 
 

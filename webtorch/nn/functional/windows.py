@@ -64,13 +64,23 @@ def conv3d(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Cross-correlation of (n, c, d, h, w) with weights (out, c / groups, kd, kh, kw)."""
+    """Cross-correlation of (n, c, d, h, w) with weights (out, c / groups, kd, kh, kw).
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.conv3d(webtorch.ones(1, 1, 2, 2, 2), webtorch.ones(1, 1, 2, 2, 2)).item()
+    8.0
+    """
     return convolve("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
 @autocasts
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
-    """`conv1d` of (time, batch, channels) with weights (k, in, out)."""
+    """`conv1d` of (time, batch, channels) with weights (k, in, out).
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.conv_tbc(webtorch.ones(3, 1, 2), webtorch.ones(2, 2, 1), webtorch.zeros(1)).flatten()
+    tensor([4., 4.])
+    """
     result = conv1d(input.permute((1, 2, 0)), weight.permute((2, 1, 0)), bias, padding=pad)
     return result.permute((2, 0, 1))
 
@@ -86,7 +96,12 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Tensor:
-    """The gradient of `conv1d` as an operation: weights are (in, out / groups, k)."""
+    """The gradient of `conv1d` as an operation: weights are (in, out / groups, k).
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.conv_transpose1d(webtorch.tensor([[[1.0, 2.0]]]), webtorch.tensor([[[1.0, 10.0]]]))
+    tensor([[[ 1., 12., 20.]]])
+    """
     return convolve_transposed(
         "conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation
     )
@@ -125,7 +140,12 @@ def conv_transpose3d(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Tensor:
-    """The gradient of `conv3d` as an operation: weights are (in, out / groups, kd, kh, kw)."""
+    """The gradient of `conv3d` as an operation: weights are (in, out / groups, kd, kh, kw).
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.conv_transpose3d(webtorch.ones(1, 1, 1, 1, 2), webtorch.ones(1, 1, 1, 1, 2)).flatten()
+    tensor([1., 2., 1.])
+    """
     return convolve_transposed(
         "conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation
     )
@@ -202,7 +222,15 @@ def source_positions(mode: str, size: int, before: int, after: int) -> np.ndarra
 
 
 def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
-    """Windows of (n, c, h, w) as columns: (n, c * kh * kw, number of windows)."""
+    """Windows of (n, c, h, w) as columns: (n, c * kh * kw, number of windows).
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.unfold(webtorch.arange(6.0).reshape(1, 1, 2, 3), 2)
+    tensor([[[0., 1.],
+             [1., 2.],
+             [3., 4.],
+             [4., 5.]]])
+    """
     size, gap, low, step = (
         as_sizes(value, 2, name, "unfold")
         for value, name in (
@@ -334,7 +362,12 @@ def max_pool3d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """The largest element of each window of (n, c, d, h, w)."""
+    """The largest element of each window of (n, c, d, h, w).
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.max_pool3d(webtorch.arange(8.0).reshape(1, 1, 2, 2, 2), 2).item()
+    7.0
+    """
     return max_pooled("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
@@ -382,7 +415,12 @@ def avg_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Tensor:
-    """The mean of each window of (n, c, l)."""
+    """The mean of each window of (n, c, l).
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.avg_pool1d(webtorch.tensor([[[1.0, 3.0, 5.0, 7.0]]]), 2)
+    tensor([[[2., 6.]]])
+    """
     return averaged("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
@@ -420,7 +458,12 @@ def avg_pool3d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor:
-    """The mean of each window of (n, c, d, h, w)."""
+    """The mean of each window of (n, c, d, h, w).
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.avg_pool3d(webtorch.arange(8.0).reshape(1, 1, 2, 2, 2), 2).item()
+    3.5
+    """
     return averaged(
         "avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
     )
@@ -464,7 +507,12 @@ def adaptive_averaged(call: str, dims: int, input: Tensor, output_size: Any) -> 
 @autocasts
 @widened
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
-    """Means over windows that share out (n, c, l) among `output_size` results."""
+    """Means over windows that share out (n, c, l) among `output_size` results.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.adaptive_avg_pool1d(webtorch.tensor([[[1.0, 3.0, 5.0, 7.0]]]), 2)
+    tensor([[[2., 6.]]])
+    """
     return adaptive_averaged("adaptive_avg_pool1d", 1, input, output_size)
 
 
@@ -483,7 +531,12 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
 @autocasts
 @widened
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
-    """Means over windows that share out (n, c, d, h, w) among `output_size` results per dimension."""
+    """Means over windows that share out (n, c, d, h, w) among `output_size` results per dimension.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.adaptive_avg_pool3d(webtorch.arange(8.0).reshape(1, 1, 2, 2, 2), 1).item()
+    3.5
+    """
     return adaptive_averaged("adaptive_avg_pool3d", 3, input, output_size)
 
 
@@ -516,10 +569,20 @@ def adaptive_maximum(call: str, dims: int, input: Tensor, output_size: Any, retu
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """Maxima over windows that share out (n, c, l) among `output_size` results."""
+    """Maxima over windows that share out (n, c, l) among `output_size` results.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.adaptive_max_pool1d(webtorch.tensor([[[1.0, 3.0, 5.0, 7.0]]]), 2)
+    tensor([[[3., 7.]]])
+    """
     return adaptive_maximum("adaptive_max_pool1d", 1, input, output_size, return_indices)
 
 
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """Maxima over windows that share out (n, c, h, w) among `output_size` results per dimension."""
+    """Maxima over windows that share out (n, c, h, w) among `output_size` results per dimension.
+
+    >>> import webtorch
+    >>> webtorch.nn.functional.adaptive_max_pool2d(webtorch.tensor([[[1.0, 3.0], [5.0, 7.0]]]), (1, 2))
+    tensor([[[5., 7.]]])
+    """
     return adaptive_maximum("adaptive_max_pool2d", 2, input, output_size, return_indices)
