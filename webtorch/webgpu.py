@@ -32,6 +32,7 @@ __all__ = [
     "set_memory_limit",
     "set_reproducible",
     "set_timeout",
+    "warmup",
 ]
 
 Result = TypeVar("Result")
@@ -234,6 +235,64 @@ def recover() -> None:
         engine._checks.clear()
         reset_device()
         get_device()
+
+
+def warmup(fn: Callable[..., Any], *shapes: Any) -> None:
+    """Compile what ``fn`` needs on the GPU before it is needed, by calling it with zeros; the results are thrown away.
+
+    ``shapes`` are the shapes of its arguments: each a tuple or a list of ints, an int (one dimension), a pair
+    ``(shape, dtype)``, or a tensor, whose shape and dtype are taken. Without a dtype it is the default one. Drivers compile
+    a kernel when it first runs and keep it, most of them on disk, so that the next process is warm as well. A function made
+    by ``webtorch.compile`` is called twice, and is recorded after that.
+
+    The generators of random numbers are as before afterwards. What else ``fn`` changes (weights, if it takes a step of an
+    optimizer) stays changed. Raises TypeError for anything but shapes, DeviceUnavailableError without a GPU, and what
+    ``fn`` raises.
+
+    >>> import webtorch
+    >>> def distances(points, labels):
+    ...     return webtorch.cdist(points, points) * labels
+    >>> warmup(distances, (50, 3), ((50,), webtorch.int32))
+    """
+    from webtorch import random
+    from webtorch.compiling import Compiled
+    from webtorch.tensor import Tensor
+    from webtorch.utils.pytree import tree_flatten
+
+    states = random.get_rng_state()
+    compiled = isinstance(getattr(fn, "_compiled", fn), Compiled)
+    try:
+        for _ in range(2 if compiled else 1):
+            arguments = [_zeros(shape) for shape in shapes]
+            realize_pending()  # values in memory, as they will be: a kernel that fills with zeros would become a part of others
+            results = [leaf for leaf in tree_flatten(fn(*arguments))[0] if isinstance(leaf, Tensor)]
+            for result in results:
+                result.detach().numpy()  # as who reads it has it computed: without what was made on the way
+            realize_pending()
+            del results
+    finally:
+        random.set_rng_state(states)
+
+
+def _zeros(wanted: Any) -> Any:
+    """What `warmup` puts in for the description of an argument."""
+    from webtorch import creation
+    from webtorch.dtypes import dtype as DType  # noqa: N812
+    from webtorch.tensor import Tensor
+
+    dtype = None
+    if isinstance(wanted, Tensor):
+        wanted, dtype = wanted.shape, wanted.dtype
+    elif isinstance(wanted, (tuple, list)) and len(wanted) == 2 and isinstance(wanted[1], DType):
+        wanted, dtype = wanted
+    shape = (wanted,) if isinstance(wanted, int) and not isinstance(wanted, bool) else wanted
+    if not isinstance(shape, (tuple, list)) or any(
+        isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in shape
+    ):
+        raise TypeError(
+            f"warmup({wanted!r}): expected the shape of an argument (ints of at least 0), a pair (shape, dtype) or a tensor"
+        )
+    return creation.zeros(tuple(shape), dtype=dtype, device="webgpu")
 
 
 def host_fallbacks() -> dict[str, int]:
