@@ -322,6 +322,28 @@ def test_mapped_files(tmp_path, device):
         webtorch.load(CHECKPOINTS / "views_legacy.pt", mmap=True)
 
 
+def test_entries_are_aligned_also_in_the_form_for_large_ones(tmp_path, monkeypatch):
+    for limit in (1 << 31, 0):
+        monkeypatch.setattr("webtorch.saving.archive.LARGE", limit)
+        path = tmp_path / "a.pt"
+        value = [webtorch.arange(5.0), webtorch.ones(3, dtype=webtorch.int8), webtorch.zeros(7)]
+        webtorch.save(value, path)
+        data = path.read_bytes()
+        with zipfile.ZipFile(path) as archive:
+            assert archive.testzip() is None
+            for entry in archive.infolist():
+                names, extra = (int.from_bytes(data[entry.header_offset + at :][:2], "little") for at in (26, 28))
+                start = entry.header_offset + 30 + names + extra
+                assert start % 64 == 0 and data[start : start + entry.file_size] == archive.read(entry)
+        for options in ({}, {"mmap": True}):
+            assert [x.tolist() for x in webtorch.load(path, **options)] == [x.tolist() for x in value]
+        try:
+            import torch
+        except ImportError:
+            continue
+        assert [x.tolist() for x in torch.load(path, mmap=True)] == [x.tolist() for x in value]
+
+
 def test_the_other_byte_order():
     source = zipfile.ZipFile(CHECKPOINTS / "dtypes.pt")
     file = io.BytesIO()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 from .tensor import Tensor
@@ -17,9 +16,15 @@ def shown(size: int) -> list[int | None]:
     return [*range(EDGE), None, *range(size - EDGE, size)]
 
 
+def escaped(text: str) -> str:
+    from html import escape  # which brings a table of all entities: only when something is shown
+
+    return escape(text)
+
+
 def cell(value: Any) -> str:
     text = f"{value:.5g}" if isinstance(value, (float, complex)) else str(value)
-    return f"<td style='text-align:right'>{html.escape(text)}</td>"
+    return f"<td style='text-align:right'>{escaped(text)}</td>"
 
 
 def tensor_html(tensor: Tensor) -> str | None:
@@ -36,7 +41,7 @@ def tensor_html(tensor: Tensor) -> str | None:
     matrix = tensor.detach()
     if matrix.numel() == 0:
         facts.append("no elements")
-        return f"<div>{html.escape(type(tensor).__name__)} {html.escape(', '.join(facts))}</div>"
+        return f"<div>{escaped(type(tensor).__name__)} {escaped(', '.join(facts))}</div>"
     if matrix.ndim > 2:
         facts.append(f"[{', '.join('0' * (matrix.ndim - 2))}] is shown")
         matrix = matrix[(0,) * (matrix.ndim - 2)]
@@ -56,7 +61,7 @@ def tensor_html(tensor: Tensor) -> str | None:
         else:
             cells = [cell(value) for value in whole.tolist()]
         lines.append("<tr>" + "".join(cells) + "</tr>")
-    title = html.escape(f"{type(tensor).__name__} {', '.join(facts)}")
+    title = escaped(f"{type(tensor).__name__} {', '.join(facts)}")
     return f"<div>{title}<table>{''.join(lines)}</table></div>"
 
 

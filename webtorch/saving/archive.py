@@ -23,6 +23,7 @@ from .unpickling import Machine, StoredTensor
 ALIGNMENT = 64  # where the bytes of a storage begin in the file, so that a mapped file can be read as numbers
 DEVICES = ".data/webtorch_devices"  # which storages were on a GPU: PyTorch knows no device of that name
 CHUNK = 16 << 20
+LARGE = 1 << 31  # entries of so many bytes have their size in zip's 64-bit form
 BOUND = 1 << 20  # of the small entries
 
 
@@ -54,7 +55,7 @@ def add(archive: zipfile.ZipFile, name: str, content: Any) -> None:
     values make the same file."""
     data = (np.frombuffer(content, np.uint8) if isinstance(content, bytes) else content.view(np.uint8)).data
     entry = zipfile.ZipInfo(f"archive/{name}", (1980, 1, 1, 0, 0, 0))
-    large = data.nbytes >= 1 << 31
+    large = data.nbytes >= LARGE
     start = archive.start_dir + 30 + len(entry.filename) + (20 if large else 0) + 4
     entry.extra = struct.pack("<HH", 0x4246, -start % ALIGNMENT) + bytes(-start % ALIGNMENT)
     entry.file_size = data.nbytes
