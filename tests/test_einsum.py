@@ -1,12 +1,15 @@
 """einsum: what PyTorch and numpy make of an equation, gradients, orders of contraction, the seven errors, the cache."""
 
+import importlib
+import sys
+
 import numpy as np
 import pytest
 from programs import Programs
 
 import webtorch
 from webtorch.autograd import gradcheck
-from webtorch.einsum import EinsumError, best_tree, contraction_path, positions
+from webtorch.einsum import EinsumError, best_tree, contraction_path, opt_einsum_path, positions
 
 program = Programs("einsum")
 
@@ -143,6 +146,57 @@ def test_the_greedy_order_of_a_long_chain_is_good():
     path = contraction_path(terms, ("a", "k"), tuple(size.items()))
     left_to_right = ((0, 1), *((0, count - 1) for count in range(9, 1, -1)))
     assert work(path, terms, "ak", size) < work(left_to_right, terms, "ak", size)
+
+
+# A tree: two long chains that are joined only at the end. Many operands, so that not all orders are tried.
+MANY = [("ab", 40, 2), ("bc", 2, 40), ("cd", 40, 2), ("de", 2, 40), ("ef", 40, 2), ("fg", 2, 40), ("gh", 40, 2), ("hi", 2, 40),
+        ("ij", 40, 2), ("ja", 2, 40)]  # fmt: skip
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_many_operands_take_a_cheap_order(installed, monkeypatch, device):
+    if installed:
+        importlib.import_module("opt_einsum")
+    else:
+        monkeypatch.setitem(sys.modules, "opt_einsum", None)  # importing it raises ImportError
+    webtorch.clear_einsum_cache()
+    terms = tuple(tuple(term) for term, *_ in MANY)
+    size = {letter: extent for term, *extents in MANY for letter, extent in zip(term, extents, strict=True)}
+    path = contraction_path(terms, (), tuple(size.items()))
+    found = opt_einsum_path(terms, (), size)
+    assert (found is not None) == installed
+    left_to_right = ((0, 1), *((0, count - 1) for count in range(len(MANY) - 1, 1, -1)))
+    assert work(path, terms, "", size) * 3 < work(left_to_right, terms, "", size)
+    random = np.random.default_rng(5)
+    arrays = [random.normal(size=extents).astype(np.float32) for _, *extents in MANY]
+    equation = ",".join(term for term, *_ in MANY) + "->"
+    wanted = np.einsum(equation, *(array.astype(np.float64) for array in arrays), optimize=True)
+    tensors = [webtorch.tensor(array, device=device) for array in arrays]
+    assert webtorch.einsum(equation, *tensors).item() == pytest.approx(float(wanted), rel=1e-4)
+    sublists = [part for (term, *_), tensor in zip(MANY, tensors) for part in (tensor, [ord(c) - 71 for c in term])]
+    assert webtorch.einsum(*sublists, []).item() == pytest.approx(float(wanted), rel=1e-4)
+
+
+def test_a_chain_of_four_is_computed_in_the_cheap_order():
+    """By the shapes of what is multiplied, not by what the planner says."""
+    tensors = [webtorch.ones(*shape, device="cpu") for shape in ((60, 50), (50, 40), (40, 30), (30, 1))]
+    webtorch.clear_einsum_cache()
+    with webtorch.profiler.profile(record_shapes=True) as profiled:
+        result = webtorch.einsum("ab,bc,cd,de->ae", *tensors)
+    assert result.shape == (60, 1) and result[0, 0].item() == 50 * 40 * 30
+    shapes = [shape for event in profiled.events() for shape in event.input_shapes or []]
+    assert [40, 1] in shapes and [50, 1] in shapes  # the results of the first two steps are what the next ones take
+    assert [60, 40] not in shapes and [50, 30] not in shapes and [60, 30] not in shapes
+
+
+def test_ellipsis_and_letters_in_a_long_equation(device):
+    terms = ["...a", "ab", "bc", "cd", "de", "ef", "fg", "...g"]
+    random = np.random.default_rng(2)
+    shapes = [(3, 2), (2, 3), (3, 2), (2, 3), (3, 2), (2, 3), (3, 2), (4, 1, 2)]
+    arrays = [random.normal(size=shape).astype(np.float32) for shape in shapes]
+    equation = ",".join(terms) + "->..."
+    found = webtorch.einsum(equation, *(webtorch.tensor(array, device=device) for array in arrays))
+    np.testing.assert_allclose(found.numpy(), np.einsum(equation, *arrays, optimize=True), rtol=1e-4, atol=1e-4)
 
 
 # ---- what is refused ------------------------------------------------------------------------------------------------

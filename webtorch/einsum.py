@@ -1,7 +1,8 @@
 """Einstein sums: an equation becomes views and a chain of contractions, in an order chosen from the sizes.
 
 Repeated subscripts are diagonals, subscripts of one operand alone are summed first, and what is left is contracted two
-operands at a time: by trying all orders for few operands, greedily for many. Parsed equations are kept.
+operands at a time. For few operands all orders are compared; for many the order is opt_einsum's where it is installed
+(`pip install "webtorch[einsum]"`), else a greedy one. Parsed equations and their orders are kept.
 """
 
 from __future__ import annotations
@@ -318,7 +319,39 @@ def contraction_path(
     size = dict(sizes)
     if len(terms) <= EXHAUSTIVE:
         return positions(len(terms), best_tree(terms, output, size))
-    return greedy_path(terms, output, size)
+    own = greedy_path(terms, output, size)
+    other = opt_einsum_path(terms, output, size)
+    return own if other is None or work(own, terms, output, size) <= work(other, terms, output, size) else other
+
+
+def opt_einsum_path(
+    terms: tuple[Subscripts, ...], output: Subscripts, size: dict[Subscript, int]
+) -> tuple[tuple[int, int], ...] | None:
+    """The order that opt_einsum chooses; None where it is not installed."""
+    try:
+        from opt_einsum import paths
+    except ImportError:
+        return None
+    # It sorts what it compares, and letters do not compare with the numbers of an ellipsis.
+    named = {subscript: chr(192 + number) for number, subscript in enumerate(size)}
+    inputs = [frozenset(named[subscript] for subscript in term) for term in terms]
+    sizes = {named[subscript]: extent for subscript, extent in size.items()}
+    steps = paths.auto(inputs, frozenset(named[subscript] for subscript in output), sizes)
+    if any(len(step) != 2 for step in steps):
+        return None
+    return tuple((min(step), max(step)) for step in steps)
+
+
+def work(
+    path: tuple[tuple[int, int], ...], terms: tuple[Subscripts, ...], output: Subscripts, size: dict[Subscript, int]
+) -> int:
+    """The multiplications along a path."""
+    alive, total = [frozenset(term) for term in terms], 0
+    for first, second in path:
+        union = alive.pop(second) | alive.pop(first)
+        total += cost(union, size)
+        alive.append(union & frozenset(output).union(*alive))
+    return total
 
 
 def cost(subscripts: frozenset, size: dict[Subscript, int]) -> int:
