@@ -421,3 +421,13 @@ def test_tensors_of_a_gpu_that_is_not_there(monkeypatch):
     with pytest.raises(webtorch.UnpicklingError, match="map_location='cpu'"):
         webtorch.load(tagged("webgpu"))
     assert webtorch.load(tagged("webgpu"), map_location="cpu")[0].is_cpu
+
+
+def test_the_page_about_saving_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (pathlib.Path(__file__).parent.parent / "docs" / "saving.md").read_text(encoding="utf-8")
+    blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
+    names: dict = {}
+    for block in blocks:
+        exec(block, names)
+    assert names["saved"]["epoch"] == 3 and os.listdir(tmp_path) == ["checkpoint.pt"]
