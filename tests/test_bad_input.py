@@ -345,7 +345,9 @@ def test_what_is_no_tensor_is_named_or_refused_clearly(thing):
             x = webtorch.ones(2, 3)  # anew, for functions that write to it
             arguments = ((thing,), (x, thing), (thing, x), (x, x, thing))[place]
             try:
-                function(*arguments)
+                result = function(*arguments)
+                if inspect.iscoroutine(result):
+                    result.close()
             except CLEAR:
                 pass
             except Exception as error:

@@ -304,6 +304,7 @@ def test_ctrl_c_stops_all(tmp_path, guard):
         env=environment, start_new_session=True,
     )  # fmt: skip
     assert [process.stdout.readline() for _ in range(2)] == ["0\n", "1\n"]
+    time.sleep(0.5)  # it waits for the third by then; an interrupt in a finalizer of the second would be lost
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert "KeyboardInterrupt" in errors and ("threads of this process" in errors) == (guard == "if True:")

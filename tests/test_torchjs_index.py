@@ -11,7 +11,8 @@ from webtorch import autograd
 from webtorch.ops import TABLE
 
 TESTS = pathlib.Path(__file__).parent
-INDEX = [row for row in csv.DictReader((TESTS / "torchjs_names.csv").open()) if row["kind"] in ("function", "class")]
+with (TESTS / "torchjs_names.csv").open() as _file:
+    INDEX = [row for row in csv.DictReader(_file) if row["kind"] in ("function", "class")]
 PLACES = {"torch": webtorch, "torch.autograd": autograd}
 
 
