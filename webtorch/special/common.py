@@ -82,8 +82,8 @@ def summed(term: Callable, values: Sequence[Tensor], *constants: Sequence[float]
             total = total + term(*values, *given)
         return total
     like = values[0]
-    given = [creation.tensor(list(column), dtype=like.dtype, device=like.device) for column in constants]
-    return term(*(value.unsqueeze(-1) for value in values), *given).sum(-1)
+    columns = [creation.tensor(list(column), dtype=like.dtype, device=like.device) for column in constants]
+    return term(*(value.unsqueeze(-1) for value in values), *columns).sum(-1)
 
 
 def in_range(x: Tensor, low: float | None, high: float | None) -> Tensor:
