@@ -209,7 +209,7 @@ def pytorch() -> Any:
         import torch
     except ImportError:
         torch = None
-    if torch is None or not hasattr(torch, "_C"):
+    if torch is None or getattr(torch, "Tensor", Tensor) is Tensor:
         raise ImportError("to_torch(): PyTorch is not installed; numpy arrays (tensor.numpy()) need nothing else")
     return torch
 
