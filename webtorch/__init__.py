@@ -106,6 +106,7 @@ from .shapes import broadcast_shapes
 from .sorting import *  # noqa: F403
 from .tensor import Size, Tensor
 from .tensor_types import *  # noqa: F403
+from . import late_methods
 from .windows import *  # noqa: F403
 from . import fft
 from .fft import ifft, irfft, rfft

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 COMMANDS = {
     "coverage": ("webtorch.registry.coverage", "show every name of the index: where it runs, in which dtypes"),
     "doctor": ("webtorch.doctor", "show versions, GPU adapters and limits, and test one kernel"),
+    "run": ("webtorch.running", "run a PyTorch program, unchanged, on webtorch"),
     "accuracy": ("webtorch.accuracy", "measure the float32 functions against exact values"),
 }
 

@@ -1,0 +1,84 @@
+"""Methods of tensors that are functions of other modules: each calls the function of its name in `webtorch`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import dtypes
+from .tensor import Tensor
+
+FUNCTIONS = """
+    aminmax broadcast_to is_nonzero kron moveaxis mvlgamma swapaxes swapdims
+"""
+
+
+def _attach(name: str) -> None:
+    def method(self: Tensor, *args: Any, **given: Any) -> Any:
+        import webtorch
+
+        return getattr(webtorch, name)(self, *args, **given)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"`webtorch.{name}` of this tensor."
+    setattr(Tensor, name, method)
+
+
+def _convert(name: str, dtype: dtypes.dtype) -> None:
+    def method(self: Tensor, memory_format: Any = None) -> Tensor:
+        return self.to(dtype)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"The tensor converted to {dtype.name}."
+    setattr(Tensor, name, method)
+
+
+def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Set the elements whose indices are all equal, in place. With `wrap`, the diagonal of a tall matrix starts again.
+
+    Raises RuntimeError for fewer than two dimensions, and for more when they differ in size.
+
+    >>> import webtorch
+    >>> webtorch.zeros(2, 3).fill_diagonal_(1)
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
+    if self.ndim < 2 or (self.ndim > 2 and len(set(self.shape)) > 1):
+        raise RuntimeError(
+            f"fill_diagonal_ of shape {list(self.shape)}: expected two dimensions, or more of the same size each"
+        )
+    step = sum(self.stride())
+    count = min(self.shape)
+    if count:
+        self.as_strided((count,), (step,), self.storage_offset()).fill_(fill_value)
+    rows, columns = self.shape[0], self.shape[1]
+    if wrap and self.ndim == 2 and rows > columns + 1:
+        for start in range(columns + 1, rows, columns + 1):
+            self[start:].fill_diagonal_(fill_value)
+    return self
+
+
+def sum_to_size(self: Tensor, *size: Any) -> Tensor:
+    """The tensor summed over the dimensions in which it was broadcast from `size`.
+
+    >>> import webtorch
+    >>> webtorch.ones(2, 3).sum_to_size(1, 3)
+    tensor([[2., 2., 2.]])
+    """
+    sizes = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    extra = self.ndim - len(sizes)
+    if extra < 0 or any(wanted not in (1, have) for wanted, have in zip(sizes, self.shape[extra:])):
+        raise RuntimeError(f"sum_to_size: size {list(sizes)} is not expandable to size {list(self.shape)}")
+    kept = [dim + extra for dim, wanted in enumerate(sizes) if wanted == 1 and self.shape[dim + extra] != 1]
+    dims = [*range(extra), *kept]
+    return (self.sum(dims, keepdim=True) if dims else self).reshape(sizes)
+
+
+for _name in FUNCTIONS.split():
+    if not hasattr(Tensor, _name):
+        _attach(_name)
+_convert("cfloat", dtypes.complex64)
+_convert("cdouble", dtypes.complex128)
+for _method in (fill_diagonal_, sum_to_size):
+    setattr(Tensor, _method.__name__, _method)
+
+__all__: list[str] = []
