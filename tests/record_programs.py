@@ -1,6 +1,6 @@
 """Writes tests/goldens/programs_torch.json: what the programs of tests/programs_torch report under PyTorch itself.
 
-    python tests/record_programs.py
+python tests/record_programs.py
 """
 
 import json
