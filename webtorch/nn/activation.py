@@ -73,13 +73,23 @@ class ReLU(Activation):
 
 
 class ReLU6(Activation):
-    """x limited to the range from 0 to 6."""
+    """x limited to the range from 0 to 6.
+
+    >>> import webtorch
+    >>> webtorch.nn.ReLU6()(webtorch.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
 
     function, options = staticmethod(F.relu6), {"inplace": False}
 
 
 class Hardtanh(Activation):
-    """x limited to the range from `min_val` to `max_val`."""
+    """x limited to the range from `min_val` to `max_val`.
+
+    >>> import webtorch
+    >>> webtorch.nn.Hardtanh()(webtorch.tensor([-1.0, 2.0]))
+    tensor([-1.,  1.])
+    """
 
     function, options = staticmethod(F.hardtanh), {"min_val": -1.0, "max_val": 1.0, "inplace": False}
 
@@ -96,19 +106,34 @@ class LeakyReLU(Activation):
 
 
 class ELU(Activation):
-    """x where it is positive, else alpha * (exp(x) - 1)."""
+    """x where it is positive, else alpha * (exp(x) - 1).
+
+    >>> import webtorch
+    >>> webtorch.nn.ELU()(webtorch.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
 
     function, options = staticmethod(F.elu), {"alpha": 1.0, "inplace": False}
 
 
 class CELU(Activation):
-    """x where it is positive, else alpha * (exp(x / alpha) - 1)."""
+    """x where it is positive, else alpha * (exp(x / alpha) - 1).
+
+    >>> import webtorch
+    >>> webtorch.nn.CELU()(webtorch.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
 
     function, options = staticmethod(F.celu), {"alpha": 1.0, "inplace": False}
 
 
 class SELU(Activation):
-    """`ELU` scaled so that zero mean and unit variance are kept through layers."""
+    """`ELU` scaled so that zero mean and unit variance are kept through layers.
+
+    >>> import webtorch
+    >>> webtorch.nn.SELU()(webtorch.tensor([-1.0, 2.0]))
+    tensor([-1.1113,  2.1014])
+    """
 
     function, options = staticmethod(F.selu), {"inplace": False}
 
@@ -125,31 +150,56 @@ class GELU(Activation):
 
 
 class SiLU(Activation):
-    """x * sigmoid(x)."""
+    """x * sigmoid(x).
+
+    >>> import webtorch
+    >>> webtorch.nn.SiLU()(webtorch.tensor([-1.0, 2.0]))
+    tensor([-0.2689,  1.7616])
+    """
 
     function, options = staticmethod(F.silu), {"inplace": False}
 
 
 class Mish(Activation):
-    """x * tanh(softplus(x))."""
+    """x * tanh(softplus(x)).
+
+    >>> import webtorch
+    >>> webtorch.nn.Mish()(webtorch.tensor([-1.0, 2.0]))
+    tensor([-0.3034,  1.9440])
+    """
 
     function, options = staticmethod(F.mish), {"inplace": False}
 
 
 class Hardsigmoid(Activation):
-    """x / 6 + 1/2, limited to the range from 0 to 1."""
+    """x / 6 + 1/2, limited to the range from 0 to 1.
+
+    >>> import webtorch
+    >>> webtorch.nn.Hardsigmoid()(webtorch.tensor([-1.0, 2.0]))
+    tensor([0.3333, 0.8333])
+    """
 
     function, options = staticmethod(F.hardsigmoid), {"inplace": False}
 
 
 class Hardswish(Activation):
-    """x * hardsigmoid(x)."""
+    """x * hardsigmoid(x).
+
+    >>> import webtorch
+    >>> webtorch.nn.Hardswish()(webtorch.tensor([-1.0, 2.0]))
+    tensor([-0.3333,  1.6667])
+    """
 
     function, options = staticmethod(F.hardswish), {"inplace": False}
 
 
 class Hardshrink(Activation):
-    """x where it lies outside [-lambd, lambd], else 0."""
+    """x where it lies outside [-lambd, lambd], else 0.
+
+    >>> import webtorch
+    >>> webtorch.nn.Hardshrink()(webtorch.tensor([-1.0, 2.0]))
+    tensor([-1.,  2.])
+    """
 
     function, options = staticmethod(F.hardshrink), {"lambd": 0.5}
 
@@ -158,7 +208,12 @@ class Hardshrink(Activation):
 
 
 class Softshrink(Activation):
-    """x moved towards 0 by `lambd`."""
+    """x moved towards 0 by `lambd`.
+
+    >>> import webtorch
+    >>> webtorch.nn.Softshrink()(webtorch.tensor([-1.0, 2.0]))
+    tensor([-0.5000,  1.5000])
+    """
 
     function, options = staticmethod(F.softshrink), {"lambd": 0.5}
 
@@ -167,43 +222,78 @@ class Softshrink(Activation):
 
 
 class Tanhshrink(Activation):
-    """x - tanh(x)."""
+    """x - tanh(x).
+
+    >>> import webtorch
+    >>> webtorch.nn.Tanhshrink()(webtorch.tensor([-1.0, 2.0]))
+    tensor([-0.2384,  1.0360])
+    """
 
     function = staticmethod(F.tanhshrink)
 
 
 class Softplus(Activation):
-    """log(1 + exp(beta * x)) / beta, and x itself where beta * x is above `threshold`."""
+    """log(1 + exp(beta * x)) / beta, and x itself where beta * x is above `threshold`.
+
+    >>> import webtorch
+    >>> webtorch.nn.Softplus()(webtorch.tensor([-1.0, 2.0]))
+    tensor([0.3133, 2.1269])
+    """
 
     function, options = staticmethod(F.softplus), {"beta": 1.0, "threshold": 20.0}
 
 
 class Softsign(Activation):
-    """x / (1 + |x|)."""
+    """x / (1 + |x|).
+
+    >>> import webtorch
+    >>> webtorch.nn.Softsign()(webtorch.tensor([-1.0, 2.0]))
+    tensor([-0.5000,  0.6667])
+    """
 
     function = staticmethod(F.softsign)
 
 
 class Sigmoid(Activation):
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)).
+
+    >>> import webtorch
+    >>> webtorch.nn.Sigmoid()(webtorch.tensor([-1.0, 2.0]))
+    tensor([0.2689, 0.8808])
+    """
 
     function = staticmethod(F.sigmoid)
 
 
 class LogSigmoid(Activation):
-    """The logarithm of sigmoid, without its underflow."""
+    """The logarithm of sigmoid, without its underflow.
+
+    >>> import webtorch
+    >>> webtorch.nn.LogSigmoid()(webtorch.tensor([-1.0, 2.0]))
+    tensor([-1.3133, -0.1269])
+    """
 
     function = staticmethod(F.logsigmoid)
 
 
 class Tanh(Activation):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent.
+
+    >>> import webtorch
+    >>> webtorch.nn.Tanh()(webtorch.tensor([-1.0, 2.0]))
+    tensor([-0.7616,  0.9640])
+    """
 
     function = staticmethod(F.tanh)
 
 
 class GLU(Activation):
-    """The first half along `dim` times the sigmoid of the second half."""
+    """The first half along `dim` times the sigmoid of the second half.
+
+    >>> import webtorch
+    >>> webtorch.nn.GLU()(webtorch.tensor([3.0, 0.0]))
+    tensor([1.5000])
+    """
 
     function, options = staticmethod(F.glu), {"dim": -1}
 
@@ -220,19 +310,34 @@ class Softmax(Activation):
 
 
 class LogSoftmax(Activation):
-    """The logarithm of softmax along `dim`."""
+    """The logarithm of softmax along `dim`.
+
+    >>> import webtorch
+    >>> webtorch.nn.LogSoftmax(0)(webtorch.tensor([0.0, 0.0]))
+    tensor([-0.6931, -0.6931])
+    """
 
     function, options = staticmethod(F.log_softmax), {"dim": None}
 
 
 class Softmin(Activation):
-    """softmax(-x) along `dim`."""
+    """softmax(-x) along `dim`.
+
+    >>> import webtorch
+    >>> webtorch.nn.Softmin(0)(webtorch.tensor([1.0, 1.0]))
+    tensor([0.5000, 0.5000])
+    """
 
     function, options = staticmethod(F.softmin), {"dim": None}
 
 
 class Softmax2d(Module):
-    """Softmax over the channels of (n, c, h, w) or (c, h, w)."""
+    """Softmax over the channels of (n, c, h, w) or (c, h, w).
+
+    >>> import webtorch
+    >>> webtorch.nn.Softmax2d()(webtorch.zeros(1, 2, 1, 1)).flatten()
+    tensor([0.5000, 0.5000])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         if input.ndim not in (3, 4):
@@ -241,7 +346,12 @@ class Softmax2d(Module):
 
 
 class Threshold(Module):
-    """x where it is above `threshold`, else `value`."""
+    """x where it is above `threshold`, else `value`.
+
+    >>> import webtorch
+    >>> webtorch.nn.Threshold(1.0, -7.0)(webtorch.tensor([0.5, 2.0]))
+    tensor([-7.,  2.])
+    """
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__()
@@ -256,7 +366,12 @@ class Threshold(Module):
 
 
 class RReLU(Module):
-    """Leaky rectified units whose slope is drawn between `lower` and `upper` in training."""
+    """Leaky rectified units whose slope is drawn between `lower` and `upper` in training.
+
+    >>> import webtorch
+    >>> webtorch.nn.RReLU(0.25, 0.25)(webtorch.tensor([-1.0, 2.0]))
+    tensor([-0.2500,  2.0000])
+    """
 
     def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
         super().__init__()

@@ -22,7 +22,12 @@ __all__ = [
 
 
 class NLLLoss2d(NLLLoss):
-    """`NLLLoss`, by its old name."""
+    """`NLLLoss`, by its old name.
+
+    >>> import webtorch
+    >>> webtorch.nn.NLLLoss2d()(webtorch.zeros(1, 2, 1, 1) - 3, webtorch.zeros(1, 1, 1, dtype=webtorch.int64))
+    tensor(3.)
+    """
 
 
 class CTCLoss(Module):
@@ -45,7 +50,12 @@ class CTCLoss(Module):
 
 
 class MultiMarginLoss(WeightedLoss):
-    """The mean over classes of max(0, margin - x[target] + x[class]) ** p."""
+    """The mean over classes of max(0, margin - x[target] + x[class]) ** p.
+
+    >>> import webtorch
+    >>> webtorch.nn.MultiMarginLoss()(webtorch.tensor([[1.0, 2.0]]), webtorch.tensor([0]))
+    tensor(1.)
+    """
 
     def __init__(
         self,
@@ -68,21 +78,38 @@ class MultiMarginLoss(WeightedLoss):
 
 
 class MultiLabelMarginLoss(Loss):
-    """max(0, 1 - (x[label] - x[class])) over all labels and all other classes."""
+    """max(0, 1 - (x[label] - x[class])) over all labels and all other classes.
+
+    >>> import webtorch
+    >>> webtorch.nn.MultiLabelMarginLoss()(webtorch.tensor([[1.0, 2.0]]), webtorch.tensor([[0, -1]]))
+    tensor(1.)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
 class MultiLabelSoftMarginLoss(WeightedLoss):
-    """The binary cross-entropy of sigmoid(input), averaged over the classes."""
+    """The binary cross-entropy of sigmoid(input), averaged over the classes.
+
+    >>> import webtorch
+    >>> webtorch.nn.MultiLabelSoftMarginLoss()(webtorch.zeros(1, 2), webtorch.tensor([[0.0, 1.0]]))
+    tensor(0.6931)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.multilabel_soft_margin_loss(input, target, self.weight, reduction=self.reduction)
 
 
 class TripletMarginWithDistanceLoss(Module):
-    """max(0, distance to the positive - distance to the negative + margin), with any distance."""
+    """max(0, distance to the positive - distance to the negative + margin), with any distance.
+
+    >>> import webtorch
+    >>> webtorch.nn.TripletMarginWithDistanceLoss(
+    ...     )(webtorch.zeros(1, 4), webtorch.ones(1, 4), webtorch.ones(1, 4)).item(
+    ... )
+    1.0
+    """
 
     def __init__(
         self,

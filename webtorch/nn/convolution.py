@@ -171,7 +171,12 @@ class Conv2d(Conv):
 
 
 class Conv3d(Conv):
-    """Convolution of (n, c, d, h, w); weight is (out_channels, in_channels / groups, kd, kh, kw)."""
+    """Convolution of (n, c, d, h, w); weight is (out_channels, in_channels / groups, kd, kh, kw).
+
+    >>> import webtorch
+    >>> webtorch.nn.Conv3d(2, 3, 2)(webtorch.ones(1, 2, 4, 4, 4)).shape
+    webtorch.Size([1, 3, 3, 3, 3])
+    """
 
     dims = 3
 
@@ -237,7 +242,12 @@ class ConvTranspose(ConvBase):
 
 
 class ConvTranspose1d(ConvTranspose):
-    """The gradient of `Conv1d` as a layer; weight is (in_channels, out_channels / groups, k)."""
+    """The gradient of `Conv1d` as a layer; weight is (in_channels, out_channels / groups, k).
+
+    >>> import webtorch
+    >>> webtorch.nn.ConvTranspose1d(2, 3, 2, stride=2)(webtorch.ones(1, 2, 4)).shape
+    webtorch.Size([1, 3, 8])
+    """
 
     dims = 1
 
@@ -254,13 +264,26 @@ class ConvTranspose2d(ConvTranspose):
 
 
 class ConvTranspose3d(ConvTranspose):
-    """The gradient of `Conv3d` as a layer; weight is (in_channels, out_channels / groups, kd, kh, kw)."""
+    """The gradient of `Conv3d` as a layer; weight is (in_channels, out_channels / groups, kd, kh, kw).
+
+    >>> import webtorch
+    >>> webtorch.nn.ConvTranspose3d(2, 3, 2)(webtorch.ones(1, 2, 4, 4, 4)).shape
+    webtorch.Size([1, 3, 5, 5, 5])
+    """
 
     dims = 3
 
 
 class Unfold(Module):
-    """Windows of (n, c, h, w) as columns: (n, c * kh * kw, number of windows)."""
+    """Windows of (n, c, h, w) as columns: (n, c * kh * kw, number of windows).
+
+    >>> import webtorch
+    >>> webtorch.nn.Unfold(2)(webtorch.arange(6.0).reshape(1, 1, 2, 3))
+    tensor([[[0., 1.],
+             [1., 2.],
+             [3., 4.],
+             [4., 5.]]])
+    """
 
     def __init__(self, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> None:
         super().__init__()

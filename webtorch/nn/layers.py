@@ -79,7 +79,12 @@ class NonDynamicallyQuantizableLinear(Linear):
 
 
 class Bilinear(Module):
-    """x1 @ weight[k] @ x2 + bias[k] for every output k; weight is (out, in1, in2)."""
+    """x1 @ weight[k] @ x2 + bias[k] for every output k; weight is (out, in1, in2).
+
+    >>> import webtorch
+    >>> webtorch.nn.Bilinear(2, 3, 4)(webtorch.ones(5, 2), webtorch.ones(5, 3)).shape
+    webtorch.Size([5, 4])
+    """
 
     def __init__(
         self,
@@ -367,37 +372,67 @@ class Dropout(DropoutBase):
 
 
 class Dropout1d(DropoutBase):
-    """In training, whole channels of (n, c, l) zeroed with probability `p`."""
+    """In training, whole channels of (n, c, l) zeroed with probability `p`.
+
+    >>> import webtorch
+    >>> webtorch.nn.Dropout1d().eval()(webtorch.ones(1, 2, 1)).flatten()
+    tensor([1., 1.])
+    """
 
     function = staticmethod(F.dropout1d)
 
 
 class Dropout2d(DropoutBase):
-    """In training, whole channels of (n, c, h, w) zeroed with probability `p`."""
+    """In training, whole channels of (n, c, h, w) zeroed with probability `p`.
+
+    >>> import webtorch
+    >>> webtorch.nn.Dropout2d().eval()(webtorch.ones(1, 2, 1, 1)).flatten()
+    tensor([1., 1.])
+    """
 
     function = staticmethod(F.dropout2d)
 
 
 class Dropout3d(DropoutBase):
-    """In training, whole channels of (n, c, d, h, w) zeroed with probability `p`."""
+    """In training, whole channels of (n, c, d, h, w) zeroed with probability `p`.
+
+    >>> import webtorch
+    >>> webtorch.nn.Dropout3d().eval()(webtorch.ones(1, 2, 1, 1, 1)).flatten()
+    tensor([1., 1.])
+    """
 
     function = staticmethod(F.dropout3d)
 
 
 class AlphaDropout(DropoutBase):
-    """Dropout that keeps the mean and variance of what `SELU` gives."""
+    """Dropout that keeps the mean and variance of what `SELU` gives.
+
+    >>> import webtorch
+    >>> webtorch.nn.AlphaDropout().eval()(webtorch.ones(2)).flatten()
+    tensor([1., 1.])
+    """
 
     function = staticmethod(F.alpha_dropout)
 
 
 class FeatureAlphaDropout(DropoutBase):
-    """`AlphaDropout` of whole channels."""
+    """`AlphaDropout` of whole channels.
+
+    >>> import webtorch
+    >>> webtorch.nn.FeatureAlphaDropout().eval()(webtorch.ones(1, 2)).flatten()
+    tensor([1., 1.])
+    """
 
     function = staticmethod(F.feature_alpha_dropout)
 
 
 class CosineSimilarity(Module):
-    """The cosine of the angle between vectors along `dim`."""
+    """The cosine of the angle between vectors along `dim`.
+
+    >>> import webtorch
+    >>> webtorch.nn.CosineSimilarity()(webtorch.tensor([[3.0, 4.0]]), webtorch.tensor([[4.0, 3.0]]))
+    tensor([0.9600])
+    """
 
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
         super().__init__()
@@ -408,7 +443,12 @@ class CosineSimilarity(Module):
 
 
 class PairwiseDistance(Module):
-    """The p-norm of the differences along the last dimension."""
+    """The p-norm of the differences along the last dimension.
+
+    >>> import webtorch
+    >>> webtorch.nn.PairwiseDistance(eps=0.0)(webtorch.tensor([[0.0, 0.0]]), webtorch.tensor([[3.0, 4.0]]))
+    tensor([5.])
+    """
 
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
         super().__init__()
@@ -419,7 +459,13 @@ class PairwiseDistance(Module):
 
 
 class PixelShuffle(Module):
-    """(n, c * r * r, h, w) as (n, c, h * r, w * r)."""
+    """(n, c * r * r, h, w) as (n, c, h * r, w * r).
+
+    >>> import webtorch
+    >>> webtorch.nn.PixelShuffle(2)(webtorch.tensor([[[1.0]], [[2.0]], [[3.0]], [[4.0]]]))
+    tensor([[[1., 2.],
+             [3., 4.]]])
+    """
 
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()

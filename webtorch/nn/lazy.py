@@ -232,7 +232,12 @@ class LazyConv(LazyModuleMixin):
 
 
 class LazyConv1d(LazyConv, convolution.Conv1d):
-    """A `Conv1d` whose in_channels is that of its first input."""
+    """A `Conv1d` whose in_channels is that of its first input.
+
+    >>> import webtorch
+    >>> webtorch.nn.LazyConv1d(4, 2)(webtorch.rand(2, 3, 5)).shape
+    webtorch.Size([2, 4, 4])
+    """
 
     cls_to_become, dims = convolution.Conv1d, 1
 
@@ -249,25 +254,45 @@ class LazyConv2d(LazyConv, convolution.Conv2d):
 
 
 class LazyConv3d(LazyConv, convolution.Conv3d):
-    """A `Conv3d` whose in_channels is that of its first input."""
+    """A `Conv3d` whose in_channels is that of its first input.
+
+    >>> import webtorch
+    >>> webtorch.nn.LazyConv3d(4, 2)(webtorch.rand(2, 3, 5, 5, 5)).shape
+    webtorch.Size([2, 4, 4, 4, 4])
+    """
 
     cls_to_become, dims = convolution.Conv3d, 3
 
 
 class LazyConvTranspose1d(LazyConv, convolution.ConvTranspose1d):
-    """A `ConvTranspose1d` whose in_channels is that of its first input."""
+    """A `ConvTranspose1d` whose in_channels is that of its first input.
+
+    >>> import webtorch
+    >>> webtorch.nn.LazyConvTranspose1d(4, 2)(webtorch.rand(2, 3, 5)).shape
+    webtorch.Size([2, 4, 6])
+    """
 
     cls_to_become, dims, transposed = convolution.ConvTranspose1d, 1, True
 
 
 class LazyConvTranspose2d(LazyConv, convolution.ConvTranspose2d):
-    """A `ConvTranspose2d` whose in_channels is that of its first input."""
+    """A `ConvTranspose2d` whose in_channels is that of its first input.
+
+    >>> import webtorch
+    >>> webtorch.nn.LazyConvTranspose2d(4, 2)(webtorch.rand(2, 3, 5, 5)).shape
+    webtorch.Size([2, 4, 6, 6])
+    """
 
     cls_to_become, dims, transposed = convolution.ConvTranspose2d, 2, True
 
 
 class LazyConvTranspose3d(LazyConv, convolution.ConvTranspose3d):
-    """A `ConvTranspose3d` whose in_channels is that of its first input."""
+    """A `ConvTranspose3d` whose in_channels is that of its first input.
+
+    >>> import webtorch
+    >>> webtorch.nn.LazyConvTranspose3d(4, 2)(webtorch.rand(2, 3, 5, 5, 5)).shape
+    webtorch.Size([2, 4, 6, 6, 6])
+    """
 
     cls_to_become, dims, transposed = convolution.ConvTranspose3d, 3, True
 
@@ -293,36 +318,66 @@ class LazyNorm(LazyModuleMixin):
 
 
 class LazyBatchNorm1d(LazyNorm, normalization.BatchNorm1d):
-    """A `BatchNorm1d` whose num_features is the channels of its first input."""
+    """A `BatchNorm1d` whose num_features is the channels of its first input.
+
+    >>> import webtorch
+    >>> webtorch.nn.LazyBatchNorm1d()(webtorch.rand(2, 3, 2)).shape
+    webtorch.Size([2, 3, 2])
+    """
 
     cls_to_become = normalization.BatchNorm1d
 
 
 class LazyBatchNorm2d(LazyNorm, normalization.BatchNorm2d):
-    """A `BatchNorm2d` whose num_features is the channels of its first input."""
+    """A `BatchNorm2d` whose num_features is the channels of its first input.
+
+    >>> import webtorch
+    >>> webtorch.nn.LazyBatchNorm2d()(webtorch.rand(2, 3, 2, 2)).shape
+    webtorch.Size([2, 3, 2, 2])
+    """
 
     cls_to_become = normalization.BatchNorm2d
 
 
 class LazyBatchNorm3d(LazyNorm, normalization.BatchNorm3d):
-    """A `BatchNorm3d` whose num_features is the channels of its first input."""
+    """A `BatchNorm3d` whose num_features is the channels of its first input.
+
+    >>> import webtorch
+    >>> webtorch.nn.LazyBatchNorm3d()(webtorch.rand(2, 3, 2, 2, 2)).shape
+    webtorch.Size([2, 3, 2, 2, 2])
+    """
 
     cls_to_become = normalization.BatchNorm3d
 
 
 class LazyInstanceNorm1d(LazyNorm, normalization.InstanceNorm1d):
-    """An `InstanceNorm1d` whose num_features is the channels of its first input."""
+    """An `InstanceNorm1d` whose num_features is the channels of its first input.
+
+    >>> import webtorch
+    >>> webtorch.nn.LazyInstanceNorm1d()(webtorch.rand(2, 3, 2)).shape
+    webtorch.Size([2, 3, 2])
+    """
 
     cls_to_become = normalization.InstanceNorm1d
 
 
 class LazyInstanceNorm2d(LazyNorm, normalization.InstanceNorm2d):
-    """An `InstanceNorm2d` whose num_features is the channels of its first input."""
+    """An `InstanceNorm2d` whose num_features is the channels of its first input.
+
+    >>> import webtorch
+    >>> webtorch.nn.LazyInstanceNorm2d()(webtorch.rand(2, 3, 2, 2)).shape
+    webtorch.Size([2, 3, 2, 2])
+    """
 
     cls_to_become = normalization.InstanceNorm2d
 
 
 class LazyInstanceNorm3d(LazyNorm, normalization.InstanceNorm3d):
-    """An `InstanceNorm3d` whose num_features is the channels of its first input."""
+    """An `InstanceNorm3d` whose num_features is the channels of its first input.
+
+    >>> import webtorch
+    >>> webtorch.nn.LazyInstanceNorm3d()(webtorch.rand(2, 3, 2, 2, 2)).shape
+    webtorch.Size([2, 3, 2, 2, 2])
+    """
 
     cls_to_become = normalization.InstanceNorm3d

@@ -69,7 +69,12 @@ class CrossEntropyLoss(WeightedLoss):
 
 
 class NLLLoss(WeightedLoss):
-    """Minus the log-probability, given as input, of the target class."""
+    """Minus the log-probability, given as input, of the target class.
+
+    >>> import webtorch
+    >>> webtorch.nn.NLLLoss()(webtorch.tensor([[-1.0, -2.0]]), webtorch.tensor([1]))
+    tensor(2.)
+    """
 
     def __init__(
         self,
@@ -99,14 +104,24 @@ class MSELoss(Loss):
 
 
 class L1Loss(Loss):
-    """The absolute difference."""
+    """The absolute difference.
+
+    >>> import webtorch
+    >>> webtorch.nn.L1Loss(reduction="none")(webtorch.tensor([0.5, 0.75]), webtorch.tensor([1.0, 1.0]))
+    tensor([0.5000, 0.2500])
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.l1_loss(input, target, reduction=self.reduction)
 
 
 class SmoothL1Loss(Loss):
-    """The absolute difference, rounded to a parabola where it is below `beta`."""
+    """The absolute difference, rounded to a parabola where it is below `beta`.
+
+    >>> import webtorch
+    >>> webtorch.nn.SmoothL1Loss(reduction="none")(webtorch.tensor([0.5, 0.75]), webtorch.tensor([1.0, 1.0]))
+    tensor([0.1250, 0.0312])
+    """
 
     def __init__(
         self, size_average: Any = None, reduce: Any = None, reduction: str = "mean", beta: float = 1.0
@@ -119,7 +134,12 @@ class SmoothL1Loss(Loss):
 
 
 class HuberLoss(Loss):
-    """Half the squared difference up to `delta`, and linear beyond it."""
+    """Half the squared difference up to `delta`, and linear beyond it.
+
+    >>> import webtorch
+    >>> webtorch.nn.HuberLoss(reduction="none")(webtorch.tensor([0.5, 0.75]), webtorch.tensor([1.0, 1.0]))
+    tensor([0.1250, 0.0312])
+    """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction=reduction)
@@ -130,14 +150,24 @@ class HuberLoss(Loss):
 
 
 class BCELoss(WeightedLoss):
-    """The cross-entropy of probabilities and targets between 0 and 1."""
+    """The cross-entropy of probabilities and targets between 0 and 1.
+
+    >>> import webtorch
+    >>> webtorch.nn.BCELoss(reduction="none")(webtorch.tensor([0.5, 0.75]), webtorch.tensor([1.0, 1.0]))
+    tensor([0.6931, 0.2877])
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(Loss):
-    """`BCELoss` of the sigmoid of the input, without its overflow; `pos_weight` multiplies the positive part."""
+    """`BCELoss` of the sigmoid of the input, without its overflow; `pos_weight` multiplies the positive part.
+
+    >>> import webtorch
+    >>> webtorch.nn.BCEWithLogitsLoss(reduction="none")(webtorch.tensor([0.5, 0.75]), webtorch.tensor([1.0, 1.0]))
+    tensor([0.4741, 0.3869])
+    """
 
     def __init__(
         self,
@@ -158,7 +188,12 @@ class BCEWithLogitsLoss(Loss):
 
 
 class KLDivLoss(Loss):
-    """target * (log(target) - input), `input` being log-probabilities; use reduction="batchmean" for the divergence."""
+    """target * (log(target) - input), `input` being log-probabilities; use reduction="batchmean" for the divergence.
+
+    >>> import webtorch
+    >>> webtorch.nn.KLDivLoss(reduction="none")(webtorch.tensor([0.5, 0.75]), webtorch.tensor([1.0, 1.0]))
+    tensor([-0.5000, -0.7500])
+    """
 
     def __init__(
         self, size_average: Any = None, reduce: Any = None, reduction: str = "mean", log_target: bool = False
@@ -171,7 +206,12 @@ class KLDivLoss(Loss):
 
 
 class PoissonNLLLoss(Loss):
-    """The negative log-likelihood of Poisson counts."""
+    """The negative log-likelihood of Poisson counts.
+
+    >>> import webtorch
+    >>> webtorch.nn.PoissonNLLLoss(reduction="none")(webtorch.tensor([0.5, 0.75]), webtorch.tensor([1.0, 1.0]))
+    tensor([1.1487, 1.3670])
+    """
 
     def __init__(
         self,
@@ -190,7 +230,12 @@ class PoissonNLLLoss(Loss):
 
 
 class GaussianNLLLoss(Loss):
-    """The negative log-likelihood of normal values, given mean and variance."""
+    """The negative log-likelihood of normal values, given mean and variance.
+
+    >>> import webtorch
+    >>> webtorch.nn.GaussianNLLLoss()(webtorch.tensor([1.0]), webtorch.tensor([3.0]), webtorch.tensor([1.0]))
+    tensor(2.)
+    """
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
@@ -201,7 +246,12 @@ class GaussianNLLLoss(Loss):
 
 
 class HingeEmbeddingLoss(Loss):
-    """The input where the target is 1, and max(0, margin - input) where it is -1."""
+    """The input where the target is 1, and max(0, margin - input) where it is -1.
+
+    >>> import webtorch
+    >>> webtorch.nn.HingeEmbeddingLoss()(webtorch.tensor([0.25, 0.25]), webtorch.tensor([1, -1]))
+    tensor(0.5000)
+    """
 
     def __init__(
         self, margin: float = 1.0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
@@ -214,7 +264,12 @@ class HingeEmbeddingLoss(Loss):
 
 
 class MarginRankingLoss(Loss):
-    """max(0, -target * (input1 - input2) + margin)."""
+    """max(0, -target * (input1 - input2) + margin).
+
+    >>> import webtorch
+    >>> webtorch.nn.MarginRankingLoss()(webtorch.tensor([1.0]), webtorch.tensor([3.0]), webtorch.tensor([1.0]))
+    tensor(2.)
+    """
 
     def __init__(
         self, margin: float = 0.0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
@@ -227,7 +282,14 @@ class MarginRankingLoss(Loss):
 
 
 class CosineEmbeddingLoss(Loss):
-    """1 - cos where the target is 1, max(0, cos - margin) where it is -1."""
+    """1 - cos where the target is 1, max(0, cos - margin) where it is -1.
+
+    >>> import webtorch
+    >>> webtorch.nn.CosineEmbeddingLoss(
+    ...     )(webtorch.tensor([[3.0, 4.0]]), webtorch.tensor([[4.0, 3.0]]), webtorch.tensor([1])
+    ... )
+    tensor(0.0400)
+    """
 
     def __init__(
         self, margin: float = 0.0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
@@ -240,14 +302,26 @@ class CosineEmbeddingLoss(Loss):
 
 
 class SoftMarginLoss(Loss):
-    """log(1 + exp(-target * input))."""
+    """log(1 + exp(-target * input)).
+
+    >>> import webtorch
+    >>> webtorch.nn.SoftMarginLoss(reduction="none")(webtorch.tensor([0.5, 0.75]), webtorch.tensor([1.0, 1.0]))
+    tensor([0.4741, 0.3869])
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.soft_margin_loss(input, target, reduction=self.reduction)
 
 
 class TripletMarginLoss(Loss):
-    """max(0, distance to the positive - distance to the negative + margin)."""
+    """max(0, distance to the positive - distance to the negative + margin).
+
+    >>> import webtorch
+    >>> webtorch.nn.TripletMarginLoss(
+    ...     margin=2.0, eps=0.0)(webtorch.zeros(1, 2), webtorch.zeros(1, 2), webtorch.ones(1, 2)
+    ... )
+    tensor(0.5858)
+    """
 
     def __init__(
         self,

@@ -280,7 +280,12 @@ class BatchNorm2d(BatchNorm):
 
 
 class BatchNorm3d(BatchNorm):
-    """Mean 0 and variance 1 per channel of (n, c, d, h, w) over the batch; in evaluation, by running statistics."""
+    """Mean 0 and variance 1 per channel of (n, c, d, h, w) over the batch; in evaluation, by running statistics.
+
+    >>> import webtorch
+    >>> webtorch.nn.BatchNorm3d(2)(webtorch.rand(3, 2, 2, 2, 2)).shape
+    webtorch.Size([3, 2, 2, 2, 2])
+    """
 
     dims = (5,)
 
@@ -363,25 +368,45 @@ class InstanceNorm(Statistics):
 
 
 class InstanceNorm1d(InstanceNorm):
-    """Mean 0 and variance 1 of each channel of each example of (n, c, l)."""
+    """Mean 0 and variance 1 of each channel of each example of (n, c, l).
+
+    >>> import webtorch
+    >>> webtorch.nn.InstanceNorm1d(3)(webtorch.rand(2, 3, 2)).shape
+    webtorch.Size([2, 3, 2])
+    """
 
     dims = (2, 3)
 
 
 class InstanceNorm2d(InstanceNorm):
-    """Mean 0 and variance 1 of each channel of each example of (n, c, h, w)."""
+    """Mean 0 and variance 1 of each channel of each example of (n, c, h, w).
+
+    >>> import webtorch
+    >>> webtorch.nn.InstanceNorm2d(3)(webtorch.rand(2, 3, 2, 2)).shape
+    webtorch.Size([2, 3, 2, 2])
+    """
 
     dims = (3, 4)
 
 
 class InstanceNorm3d(InstanceNorm):
-    """Mean 0 and variance 1 of each channel of each example of (n, c, d, h, w)."""
+    """Mean 0 and variance 1 of each channel of each example of (n, c, d, h, w).
+
+    >>> import webtorch
+    >>> webtorch.nn.InstanceNorm3d(3)(webtorch.rand(2, 3, 2, 2, 2)).shape
+    webtorch.Size([2, 3, 2, 2, 2])
+    """
 
     dims = (4, 5)
 
 
 class LocalResponseNorm(Module):
-    """Each element divided by a power of the mean square of its neighbours in the channel dimension."""
+    """Each element divided by a power of the mean square of its neighbours in the channel dimension.
+
+    >>> import webtorch
+    >>> webtorch.nn.LocalResponseNorm(2, alpha=2.0, beta=1.0)(webtorch.ones(1, 2, 1)).flatten()
+    tensor([0.5000, 0.3333])
+    """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()
@@ -395,7 +420,12 @@ class LocalResponseNorm(Module):
 
 
 class CrossMapLRN2d(LocalResponseNorm):
-    """`LocalResponseNorm`, by its old name."""
+    """`LocalResponseNorm`, by its old name.
+
+    >>> import webtorch
+    >>> webtorch.nn.CrossMapLRN2d(2, alpha=2.0, beta=1.0)(webtorch.ones(1, 2, 1, 1)).flatten()
+    tensor([0.5000, 0.3333])
+    """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
         super().__init__(size, alpha, beta, k)

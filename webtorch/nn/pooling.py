@@ -49,7 +49,12 @@ class MaxPool(Module):
 
 
 class MaxPool1d(MaxPool):
-    """The largest element of each window of (n, c, l)."""
+    """The largest element of each window of (n, c, l).
+
+    >>> import webtorch
+    >>> webtorch.nn.MaxPool1d(2)(webtorch.arange(4.0).reshape(1, 1, 4)).flatten()
+    tensor([1., 3.])
+    """
 
     function = staticmethod(F.max_pool1d)
 
@@ -66,13 +71,23 @@ class MaxPool2d(MaxPool):
 
 
 class MaxPool3d(MaxPool):
-    """The largest element of each window of (n, c, d, h, w)."""
+    """The largest element of each window of (n, c, d, h, w).
+
+    >>> import webtorch
+    >>> webtorch.nn.MaxPool3d((1, 1, 2))(webtorch.arange(4.0).reshape(1, 1, 1, 1, 4)).flatten()
+    tensor([1., 3.])
+    """
 
     function = staticmethod(F.max_pool3d)
 
 
 class AvgPool1d(Module):
-    """The mean of each window of (n, c, l)."""
+    """The mean of each window of (n, c, l).
+
+    >>> import webtorch
+    >>> webtorch.nn.AvgPool1d(2)(webtorch.arange(4.0).reshape(1, 1, 4)).flatten()
+    tensor([0.5000, 2.5000])
+    """
 
     def __init__(
         self,
@@ -143,13 +158,23 @@ class AvgPool2d(Module):
 
 
 class AvgPool3d(AvgPool2d):
-    """The mean of each window of (n, c, d, h, w)."""
+    """The mean of each window of (n, c, d, h, w).
+
+    >>> import webtorch
+    >>> webtorch.nn.AvgPool3d((1, 1, 2))(webtorch.arange(4.0).reshape(1, 1, 1, 1, 4)).flatten()
+    tensor([0.5000, 2.5000])
+    """
 
     function = staticmethod(F.avg_pool3d)
 
 
 class LPPool2d(Module):
-    """The p-norm of each window of (n, c, h, w)."""
+    """The p-norm of each window of (n, c, h, w).
+
+    >>> import webtorch
+    >>> webtorch.nn.LPPool2d(1, (1, 2))(webtorch.arange(4.0).reshape(1, 1, 1, 4)).flatten()
+    tensor([1., 5.])
+    """
 
     function: Any = staticmethod(F.lp_pool2d)
 
@@ -179,7 +204,12 @@ class AdaptiveAvgPool(Module):
 
 
 class AdaptiveAvgPool1d(AdaptiveAvgPool):
-    """Means over windows that share out (n, c, l) among `output_size` results."""
+    """Means over windows that share out (n, c, l) among `output_size` results.
+
+    >>> import webtorch
+    >>> webtorch.nn.AdaptiveAvgPool1d(2)(webtorch.arange(4.0).reshape(1, 1, 4)).flatten()
+    tensor([0.5000, 2.5000])
+    """
 
     function = staticmethod(F.adaptive_avg_pool1d)
 
@@ -196,7 +226,12 @@ class AdaptiveAvgPool2d(AdaptiveAvgPool):
 
 
 class AdaptiveAvgPool3d(AdaptiveAvgPool):
-    """Means over windows that share out (n, c, d, h, w) among `output_size` results per dimension."""
+    """Means over windows that share out (n, c, d, h, w) among `output_size` results per dimension.
+
+    >>> import webtorch
+    >>> webtorch.nn.AdaptiveAvgPool3d((1, 1, 2))(webtorch.arange(4.0).reshape(1, 1, 1, 1, 4)).flatten()
+    tensor([0.5000, 2.5000])
+    """
 
     function = staticmethod(F.adaptive_avg_pool3d)
 
@@ -211,13 +246,23 @@ class AdaptiveMaxPool(AdaptiveAvgPool):
 
 
 class AdaptiveMaxPool1d(AdaptiveMaxPool):
-    """Maxima over windows that share out (n, c, l) among `output_size` results."""
+    """Maxima over windows that share out (n, c, l) among `output_size` results.
+
+    >>> import webtorch
+    >>> webtorch.nn.AdaptiveMaxPool1d(2)(webtorch.arange(4.0).reshape(1, 1, 4)).flatten()
+    tensor([1., 3.])
+    """
 
     function = staticmethod(F.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool2d(AdaptiveMaxPool):
-    """Maxima over windows that share out (n, c, h, w) among `output_size` results per dimension."""
+    """Maxima over windows that share out (n, c, h, w) among `output_size` results per dimension.
+
+    >>> import webtorch
+    >>> webtorch.nn.AdaptiveMaxPool2d((1, 2))(webtorch.arange(4.0).reshape(1, 1, 1, 4)).flatten()
+    tensor([1., 3.])
+    """
 
     function = staticmethod(F.adaptive_max_pool2d)
 
@@ -238,7 +283,12 @@ class Padding(Module):
 
 
 class ConstantPad1d(Padding):
-    """The last dimension with `value` added before and after: `padding` is (before, after), or one number for both."""
+    """The last dimension with `value` added before and after: `padding` is (before, after), or one number for both.
+
+    >>> import webtorch
+    >>> webtorch.nn.ConstantPad1d(1, 7.0)(webtorch.rand(2, 3, 5)).shape
+    webtorch.Size([2, 3, 7])
+    """
 
     def __init__(self, padding: Any, value: float) -> None:
         super().__init__(padding)
@@ -252,70 +302,130 @@ class ConstantPad1d(Padding):
 
 
 class ConstantPad2d(ConstantPad1d):
-    """The last two dimensions with `value` added before and after."""
+    """The last two dimensions with `value` added before and after.
+
+    >>> import webtorch
+    >>> webtorch.nn.ConstantPad2d(1, 7.0)(webtorch.rand(2, 3, 5, 5)).shape
+    webtorch.Size([2, 3, 7, 7])
+    """
 
     dims = 2
 
 
 class ConstantPad3d(ConstantPad1d):
-    """The last three dimensions with `value` added before and after."""
+    """The last three dimensions with `value` added before and after.
+
+    >>> import webtorch
+    >>> webtorch.nn.ConstantPad3d(1, 7.0)(webtorch.rand(2, 3, 5, 5, 5)).shape
+    webtorch.Size([2, 3, 7, 7, 7])
+    """
 
     dims = 3
 
 
 class ZeroPad1d(Padding):
-    """The last dimension with zeros added before and after."""
+    """The last dimension with zeros added before and after.
+
+    >>> import webtorch
+    >>> webtorch.nn.ZeroPad1d(1)(webtorch.rand(2, 3, 5)).shape
+    webtorch.Size([2, 3, 7])
+    """
 
 
 class ZeroPad2d(Padding):
-    """The last two dimensions with zeros added before and after."""
+    """The last two dimensions with zeros added before and after.
+
+    >>> import webtorch
+    >>> webtorch.nn.ZeroPad2d(1)(webtorch.rand(2, 3, 5, 5)).shape
+    webtorch.Size([2, 3, 7, 7])
+    """
 
     dims = 2
 
 
 class ZeroPad3d(Padding):
-    """The last three dimensions with zeros added before and after."""
+    """The last three dimensions with zeros added before and after.
+
+    >>> import webtorch
+    >>> webtorch.nn.ZeroPad3d(1)(webtorch.rand(2, 3, 5, 5, 5)).shape
+    webtorch.Size([2, 3, 7, 7, 7])
+    """
 
     dims = 3
 
 
 class ReflectionPad1d(Padding):
-    """The last dimension continued by its mirror image."""
+    """The last dimension continued by its mirror image.
+
+    >>> import webtorch
+    >>> webtorch.nn.ReflectionPad1d(1)(webtorch.rand(2, 3, 5)).shape
+    webtorch.Size([2, 3, 7])
+    """
 
     mode = "reflect"
 
 
 class ReflectionPad2d(Padding):
-    """The last two dimensions continued by their mirror images."""
+    """The last two dimensions continued by their mirror images.
+
+    >>> import webtorch
+    >>> webtorch.nn.ReflectionPad2d(1)(webtorch.rand(2, 3, 5, 5)).shape
+    webtorch.Size([2, 3, 7, 7])
+    """
 
     dims, mode = 2, "reflect"
 
 
 class ReplicationPad1d(Padding):
-    """The last dimension continued by its first and last elements."""
+    """The last dimension continued by its first and last elements.
+
+    >>> import webtorch
+    >>> webtorch.nn.ReplicationPad1d(1)(webtorch.rand(2, 3, 5)).shape
+    webtorch.Size([2, 3, 7])
+    """
 
     mode = "replicate"
 
 
 class ReplicationPad2d(Padding):
-    """The last two dimensions continued by their outermost elements."""
+    """The last two dimensions continued by their outermost elements.
+
+    >>> import webtorch
+    >>> webtorch.nn.ReplicationPad2d(1)(webtorch.rand(2, 3, 5, 5)).shape
+    webtorch.Size([2, 3, 7, 7])
+    """
 
     dims, mode = 2, "replicate"
 
 
 class ReplicationPad3d(Padding):
-    """The last three dimensions continued by their outermost elements."""
+    """The last three dimensions continued by their outermost elements.
+
+    >>> import webtorch
+    >>> webtorch.nn.ReplicationPad3d(1)(webtorch.rand(2, 3, 5, 5, 5)).shape
+    webtorch.Size([2, 3, 7, 7, 7])
+    """
 
     dims, mode = 3, "replicate"
 
 
 class CircularPad1d(Padding):
-    """The last dimension continued from its other end."""
+    """The last dimension continued from its other end.
+
+    >>> import webtorch
+    >>> webtorch.nn.CircularPad1d(1)(webtorch.rand(2, 3, 5)).shape
+    webtorch.Size([2, 3, 7])
+    """
 
     mode = "circular"
 
 
 class CircularPad2d(Padding):
-    """The last two dimensions continued from their other ends."""
+    """The last two dimensions continued from their other ends.
+
+    >>> import webtorch
+    >>> webtorch.nn.CircularPad2d(1)(webtorch.rand(2, 3, 5, 5)).shape
+    webtorch.Size([2, 3, 7, 7])
+    """
 
     dims, mode = 2, "circular"

@@ -49,21 +49,37 @@ class Upsample(Module):
 
 
 class UpsamplingNearest2d(Upsample):
-    """`Upsample` with mode "nearest"."""
+    """`Upsample` with mode "nearest".
+
+    >>> import webtorch
+    >>> webtorch.nn.UpsamplingNearest2d(scale_factor=2)(webtorch.tensor([[[[1.0, 2.0]]]]))
+    tensor([[[[1., 1., 2., 2.],
+              [1., 1., 2., 2.]]]])
+    """
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         super().__init__(size, scale_factor, mode="nearest")
 
 
 class UpsamplingBilinear2d(Upsample):
-    """`Upsample` with mode "bilinear" and aligned corners."""
+    """`Upsample` with mode "bilinear" and aligned corners.
+
+    >>> import webtorch
+    >>> webtorch.nn.UpsamplingBilinear2d(size=(1, 3))(webtorch.tensor([[[[1.0, 3.0]]]]))
+    tensor([[[[1., 2., 3.]]]])
+    """
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         super().__init__(size, scale_factor, mode="bilinear", align_corners=True)
 
 
 class PixelUnshuffle(Module):
-    """(n, c, h * r, w * r) as (n, c * r * r, h, w)."""
+    """(n, c, h * r, w * r) as (n, c * r * r, h, w).
+
+    >>> import webtorch
+    >>> webtorch.nn.PixelUnshuffle(2)(webtorch.tensor([[[1.0, 2.0], [3.0, 4.0]]])).flatten()
+    tensor([1., 2., 3., 4.])
+    """
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()
@@ -77,7 +93,12 @@ class PixelUnshuffle(Module):
 
 
 class ChannelShuffle(Module):
-    """The channels of (n, c, ...), in `groups`, dealt out: first the first of each group, then the second ones."""
+    """The channels of (n, c, ...), in `groups`, dealt out: first the first of each group, then the second ones.
+
+    >>> import webtorch
+    >>> webtorch.nn.ChannelShuffle(2)(webtorch.arange(4.0).reshape(1, 4, 1, 1)).flatten()
+    tensor([0., 2., 1., 3.])
+    """
 
     def __init__(self, groups: int) -> None:
         super().__init__()

@@ -17,31 +17,56 @@ __all__ = [
 
 
 class AdaptiveMaxPool3d(AdaptiveMaxPool):
-    """Maxima over windows that share out (n, c, d, h, w) among `output_size` results per dimension."""
+    """Maxima over windows that share out (n, c, d, h, w) among `output_size` results per dimension.
+
+    >>> import webtorch
+    >>> webtorch.nn.AdaptiveMaxPool3d((1, 1, 2))(webtorch.arange(4.0).reshape(1, 1, 1, 1, 4)).flatten()
+    tensor([1., 3.])
+    """
 
     function = staticmethod(F.adaptive_max_pool3d)
 
 
 class LPPool1d(LPPool2d):
-    """The p-norm of each window of (n, c, l)."""
+    """The p-norm of each window of (n, c, l).
+
+    >>> import webtorch
+    >>> webtorch.nn.LPPool1d(1, 2)(webtorch.arange(4.0).reshape(1, 1, 4)).flatten()
+    tensor([1., 5.])
+    """
 
     function = staticmethod(F.lp_pool1d)
 
 
 class LPPool3d(LPPool2d):
-    """The p-norm of each window of (n, c, d, h, w)."""
+    """The p-norm of each window of (n, c, d, h, w).
+
+    >>> import webtorch
+    >>> webtorch.nn.LPPool3d(1, (1, 1, 2))(webtorch.arange(4.0).reshape(1, 1, 1, 1, 4)).flatten()
+    tensor([1., 5.])
+    """
 
     function = staticmethod(F.lp_pool3d)
 
 
 class CircularPad3d(Padding):
-    """The last three dimensions continued from their other ends."""
+    """The last three dimensions continued from their other ends.
+
+    >>> import webtorch
+    >>> webtorch.nn.CircularPad3d(1)(webtorch.rand(2, 3, 5, 5, 5)).shape
+    webtorch.Size([2, 3, 7, 7, 7])
+    """
 
     dims, mode = 3, "circular"
 
 
 class ReflectionPad3d(Padding):
-    """The last three dimensions continued by their mirror images."""
+    """The last three dimensions continued by their mirror images.
+
+    >>> import webtorch
+    >>> webtorch.nn.ReflectionPad3d(1)(webtorch.rand(2, 3, 5, 5, 5)).shape
+    webtorch.Size([2, 3, 7, 7, 7])
+    """
 
     dims, mode = 3, "reflect"
 
@@ -93,7 +118,12 @@ class FractionalMaxPool2d(FractionalMaxPool):
 
 
 class FractionalMaxPool3d(FractionalMaxPool):
-    """The largest element of windows at random places of (n, c, d, h, w) that share it out."""
+    """The largest element of windows at random places of (n, c, d, h, w) that share it out.
+
+    >>> import webtorch
+    >>> webtorch.nn.FractionalMaxPool3d(2, output_size=1)(webtorch.ones(1, 1, 3, 3, 3)).item()
+    1.0
+    """
 
     dims = 3
     function = staticmethod(F.fractional_max_pool3d)
@@ -118,7 +148,12 @@ class MaxUnpool(Module):
 
 
 class MaxUnpool1d(MaxUnpool):
-    """What `MaxPool1d` found put back where its indices say, zeros elsewhere."""
+    """What `MaxPool1d` found put back where its indices say, zeros elsewhere.
+
+    >>> import webtorch
+    >>> webtorch.nn.MaxUnpool1d(2)(webtorch.tensor([[7.0]]), webtorch.tensor([[1]]))
+    tensor([[0., 7.]])
+    """
 
     function = staticmethod(F.max_unpool1d)
 
@@ -137,7 +172,12 @@ class MaxUnpool2d(MaxUnpool):
 
 
 class MaxUnpool3d(MaxUnpool):
-    """What `MaxPool3d` found put back where its indices say, zeros elsewhere."""
+    """What `MaxPool3d` found put back where its indices say, zeros elsewhere.
+
+    >>> import webtorch
+    >>> webtorch.nn.MaxUnpool3d((1, 1, 2))(webtorch.tensor([[[[7.0]]]]), webtorch.tensor([[[[1]]]])).flatten()
+    tensor([0., 7.])
+    """
 
     dims = 3
     function = staticmethod(F.max_unpool3d)
