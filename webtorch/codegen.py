@@ -186,6 +186,8 @@ class Kernel:
         self.shader = shader
         self.constants = constants  # (name, value) pairs, part of the structure
         self.words: list[int] = []
+        self.sliced: frozenset[int] | None = None  # of a kernel that runs in pieces: see oversize.py
+        self.base = 0  # the word that says at which element a piece begins
         self.zeros: list[int] = []  # see `zero`
         self.inputs: list = []  # nodes
         self.input_slots: dict[int, int] = {}
@@ -208,6 +210,12 @@ class Kernel:
     def word(self, value: int) -> int:
         self.words.append(value & 0xFFFFFFFF)
         return len(self.words) - 1
+
+    def windows(self, slot: int) -> int:
+        """How many bindings input `slot` takes."""
+        if self.sliced is not None and slot in self.sliced:
+            return 1
+        return self.limits.windows(self.inputs[slot].nbytes)
 
     def zero(self, number: int) -> int:
         """One of some words that are always zero, which the driver does not know."""
@@ -239,7 +247,8 @@ class Kernel:
             self.target is not None,
             self.limits.pairs,
             self.limits.max_binding_size,
-            tuple((node.dtype, self.limits.windows(node.nbytes)) for node in self.inputs),
+            self.sliced,
+            tuple((node.dtype, self.windows(slot)) for slot, node in enumerate(self.inputs)),
             tuple((node.dtype, self.limits.windows(node.nbytes)) for node in self.outputs),
             tuple((block.name, block.roots, tuple(block.code), block.returns) for block in self.blocks),
             tuple(sorted(self.quads)),
@@ -542,8 +551,11 @@ def value_kinds(kernel: Kernel, block: Block) -> list[str]:
     return kinds
 
 
-def render_instruction(instruction: tuple, name: str, hoisted: dict, limits: Limits, kinds: list[str]) -> str:
-    """One line of WGSL for one instruction; `kinds` are the types of the values so far."""
+def render_instruction(
+    instruction: tuple, name: str, hoisted: dict, limits: Limits, kinds: list[str], before: dict[int, str]
+) -> str:
+    """One line of WGSL for one instruction; `kinds` are the types of the values so far, `before` what to take off the
+    index of an input of which a piece is bound."""
     operation = instruction[0]
     if operation == "zero":
         return f"let {name} = 0u;"
@@ -582,7 +594,7 @@ def render_instruction(instruction: tuple, name: str, hoisted: dict, limits: Lim
         _, slot, index = instruction
         if (slot, index) in hoisted:
             return f"let {name} = {hoisted[slot, index]};"
-        return f"let {name} = read_{slot}(v{index});"
+        return f"let {name} = read_{slot}(v{index}{before.get(slot, '')});"
     if operation == "hide":
         _, kind, value, zero = instruction
         return f"let {name} = {HIDDEN[kind].format(f'v{value}', word(zero))};"
@@ -653,7 +665,7 @@ def render(kernel: Kernel) -> str:
     for slot, node in enumerate(kernel.inputs):
         kind = f"vec4<{element_type(node.dtype)}>" if slot in quads | kernel.quads else element_type(node.dtype)
         names: list[str] = []
-        for _window in range(kernel.limits.windows(node.nbytes)):
+        for _window in range(kernel.windows(slot)):
             names.append(f"input_{slot}" if not names else f"input_{slot}_{len(names)}")
             lines.append(f"@group(0) @binding({binding}) var<storage, read> {names[-1]}: array<{kind}>;")
             binding += 1
@@ -675,7 +687,7 @@ def render(kernel: Kernel) -> str:
         else:
             kind = element_type(node.dtype)
         names = []
-        for _window in range(kernel.limits.windows(node.nbytes)):
+        for _window in range(1 if kernel.sliced is not None else kernel.limits.windows(node.nbytes)):
             names.append(f"output_{slot}" if not names else f"output_{slot}_{len(names)}")
             lines.append(f"@group(0) @binding({binding}) var<storage, read_write> {names[-1]}: array<{kind}>;")
             binding += 1
@@ -866,9 +878,11 @@ def render_block(kernel: Kernel, block: Block, quads: set[int]) -> str:
     used_quads = sorted({i[1] for i in block.code if i[0] == "load" and (i[1], i[2]) in hoisted})
     arguments += [f"q{slot}: {compute_type(kernel.inputs[slot].dtype)}" for slot in used_quads]
     lines, types = [], value_kinds(kernel, block)
+    before = {slot: f" - {word(kernel.base)}" for slot in kernel.sliced or ()}
+    base = f"{word(kernel.base)} + " if kernel.sliced is not None else ""
     for number, instruction in enumerate(block.code):
         if instruction[0] not in ("root", "skip"):
-            lines.append("  " + render_instruction(instruction, f"v{number}", hoisted, kernel.limits, types))
+            lines.append("  " + render_instruction(instruction, f"v{number}", hoisted, kernel.limits, types, before))
     kinds = ["u32" if dtype is None else compute_type(dtype) for _, dtype in block.returns]
     if kernel.shader == "elementwise" or kernel.store_quads and block.name == "store":
         fields = ", ".join(f"r{n}: {kind}" for n, kind in enumerate(kinds))
@@ -882,7 +896,7 @@ def render_block(kernel: Kernel, block: Block, quads: set[int]) -> str:
         text += "fn store4(quad: u32, four: Four) {\n" if cored else "fn compute(quad: u32) {\n"
         text += "".join(f"  let p{slot} = quad_{slot}(quad);\n" for slot in used_quads)
         for lane, letter in enumerate("xyzw"):
-            parts = [f"4u * quad + {lane}u"] + [f"four.{letter}"] * cored + [f"p{slot}.{letter}" for slot in used_quads]
+            parts = [f"{base}4u * quad + {lane}u"] + [f"four.{letter}"] * cored + [f"p{slot}.{letter}" for slot in used_quads]
             text += f"  let n{lane} = value({', '.join(parts)});\n"
         for slot in range(len(kinds)):
             text += f"  write4_{slot}(quad, n0.r{slot}, n1.r{slot}, n2.r{slot}, n3.r{slot});\n"

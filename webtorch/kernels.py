@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dtypes, engine
+from . import dtypes, engine, oversize
 from .codegen import NARROW, Kernel, Limits, render
 from .errors import ShapeError
 from .fuse import Group
@@ -22,7 +22,10 @@ MAX_PIPELINES = 4096
 
 
 def prepare(group: Group, device, limits: Limits) -> tuple[Kernel, Any, str]:
-    """The kernel of `group`, its pipeline and its source; everything it reads has a buffer by now."""
+    """The kernel of `group`, its pipeline and its source; everything it reads has a buffer by now.
+
+    The pipeline is None where the kernel needs more bindings than there are: `run` then computes it on the host.
+    """
     global _pipelines_device
     if device is not _pipelines_device:  # the first device, or a new one after a loss
         _pipelines.clear()
@@ -35,12 +38,16 @@ def prepare(group: Group, device, limits: Limits) -> tuple[Kernel, Any, str]:
         )
     if len(kernel.words) * 4 > limits.max_params:
         raise AssertionError(f"{kernel.shader}: {len(kernel.words)} parameter words do not fit the parameter block")
+    if sum(oversize.bindings(kernel)) > limits.max_storage_buffers:
+        if group.core is None:
+            oversize.slice(kernel)
+        if sum(oversize.bindings(kernel)) > limits.max_storage_buffers:
+            return kernel, None, "// computed on the host: it takes more bindings than the adapter has"
     key = kernel.key()
     known = _pipelines.get(key)
     if known is None:
         source = render(kernel)
-        reads = sum(limits.windows(node.nbytes) for node in kernel.inputs)
-        writes = sum(limits.windows(node.nbytes) for node in kernel.outputs)
+        reads, writes = oversize.bindings(kernel)
         label = "+".join(node.op.name for node in group.members)[:120]
         pipeline = device.pipeline(source, label, reads, writes, max(16, (len(kernel.words) + 3) // 4 * 16))
         known = _pipelines[key] = (pipeline, source)
@@ -53,6 +60,24 @@ def prepare(group: Group, device, limits: Limits) -> tuple[Kernel, Any, str]:
 
 def run(group: Group, kernel: Kernel, pipeline: Any, source: str, device, limits: Limits) -> None:
     """Compute the outputs of `group` by its kernel."""
+    check = [node for node in kernel.outputs if engine.CHECK]
+    expected = [reference(node, device) for node in check]
+    start = time.perf_counter()
+    if pipeline is None:
+        oversize.run_on_host(group, kernel, device, limits)
+    elif kernel.sliced is not None:
+        oversize.run_in_pieces(group, kernel, pipeline, device)
+    else:
+        dispatch(kernel, pipeline, device, limits)
+    if engine.observers or engine.DEBUG:
+        report(describe(group, kernel, source), group.members, device, start)
+    kernel.blocks.clear()  # they refer to each other, and such a cycle would hold the memory until the next collection
+    for node, array in zip(check, expected, strict=True):
+        compare(node, array, device, source)
+
+
+def dispatch(kernel: Kernel, pipeline: Any, device, limits: Limits) -> None:
+    """Bind what a kernel reads and writes, and run it."""
     buffers = []
     for node in kernel.outputs:
         if kernel.target is not None:
@@ -64,17 +89,9 @@ def run(group: Group, kernel: Kernel, pipeline: Any, source: str, device, limits
         bindings += windows(node, node.buffer, limits)
     for node, buffer in zip(kernel.outputs, buffers, strict=True):
         bindings += windows(node, buffer, limits)
-    check = [node for node in kernel.outputs if engine.CHECK]
-    expected = [reference(node, device) for node in check]
-    start = time.perf_counter()
     device.dispatch(pipeline, bindings, kernel.params(), kernel.workgroups)
     for node, buffer in zip(kernel.outputs, buffers, strict=True):
         node.settle(buffer)
-    if engine.observers or engine.DEBUG:
-        report(describe(group, kernel, source), group.members, device, start)
-    kernel.blocks.clear()  # they refer to each other, and such a cycle would hold the memory until the next collection
-    for node, array in zip(check, expected, strict=True):
-        compare(node, array, device, source)
 
 
 def trace(group: Group, limits: Limits) -> Kernel:

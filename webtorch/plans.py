@@ -257,7 +257,7 @@ def make(graph: Graph, device: Any, limits: Limits, held: Any, key: tuple | None
     while groups:  # a group is let go once it has run: a write takes over memory that nobody else holds
         group = groups.pop()
         kernel, pipeline, source = kernels.prepare(group, device, limits)
-        if kernel.provisional:
+        if kernel.provisional or pipeline is None or kernel.sliced is not None:
             steps = None
         if steps is not None:
             try:
