@@ -80,7 +80,10 @@ SWIFTSHADER_FILES = (
     "/usr/lib/chromium/vk_swiftshader_icd.json", "/usr/lib/chromium-browser/vk_swiftshader_icd.json",
     "/opt/google/chrome/vk_swiftshader_icd.json",
 )  # fmt: skip
-SENSITIVE = ("tests/test_ops.py", "tests/test_prelude.py", "tests/test_shaders.py", "tests/test_backend_wgpu.py")
+SENSITIVE = (
+    "tests/test_ops.py", "tests/test_prelude.py", "tests/test_shaders.py", "tests/test_backend_wgpu.py",
+    "tests/test_driver_algebra.py", "tests/test_row_kernels.py", "tests/test_gpu_variants.py",
+)  # fmt: skip
 SENSITIVE_ON_OPENGL = ("tests/test_ops.py", "-k", "awkward or layouts or reductions_over or matmul")
 
 
@@ -136,6 +139,12 @@ def run_on_other_drivers(session: nox.Session) -> None:
         session.run("python", "-m", "pytest", "-n", "2", "-q", *SENSITIVE_ON_OPENGL, env={**settings(), **chosen})
 
 
+def run_under_low_limits(session: nox.Session) -> None:
+    """The op table on an adapter that is believed to be smaller than any is."""
+    chosen = {"WEBTORCH_LIMITS": "low"}
+    session.run("python", "-m", "pytest", "-n", "2", "-q", "tests/test_ops.py", env={**settings(), **chosen})
+
+
 def settings() -> dict[str, str]:
     """Environment of the test runs; what the caller has set stays."""
     cache = HERE / ".cache" / "mesa"
@@ -162,6 +171,8 @@ def tests(session: nox.Session) -> None:
     if not session.posargs:
         swiftshader(session)  # what is reproducible is compared with it
     session.run("python", "-m", "pytest", *(session.posargs or ["-n", "2"]), env=settings())
+    if not session.posargs and os.environ.get("WEBTORCH_REQUIRE_GPU") != "0":
+        run_under_low_limits(session)
     if not session.posargs and sys.platform == "linux":
         run_on_other_drivers(session)
 
@@ -180,10 +191,7 @@ def limits(session: nox.Session) -> None:
     require_python(session)
     session.install("-e", ".[tests]")
     require_adapter(session)
-    chosen = {"WEBTORCH_LIMITS": "low"}
-    session.run(
-        "python", "-m", "pytest", *(session.posargs or ["-n", "2", "tests/test_ops.py"]), env={**settings(), **chosen}
-    )
+    run_under_low_limits(session)
 
 
 @nox.session
