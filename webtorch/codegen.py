@@ -896,7 +896,11 @@ def render_block(kernel: Kernel, block: Block, quads: set[int]) -> str:
         text += "fn store4(quad: u32, four: Four) {\n" if cored else "fn compute(quad: u32) {\n"
         text += "".join(f"  let p{slot} = quad_{slot}(quad);\n" for slot in used_quads)
         for lane, letter in enumerate("xyzw"):
-            parts = [f"{base}4u * quad + {lane}u"] + [f"four.{letter}"] * cored + [f"p{slot}.{letter}" for slot in used_quads]
+            parts = (
+                [f"{base}4u * quad + {lane}u"]
+                + [f"four.{letter}"] * cored
+                + [f"p{slot}.{letter}" for slot in used_quads]
+            )
             text += f"  let n{lane} = value({', '.join(parts)});\n"
         for slot in range(len(kinds)):
             text += f"  write4_{slot}(quad, n0.r{slot}, n1.r{slot}, n2.r{slot}, n3.r{slot});\n"
