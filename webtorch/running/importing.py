@@ -140,10 +140,8 @@ def stand_in() -> ModuleType:
         if not name.startswith("_"):
             setattr(module, name, explained(value) if isinstance(value, ModuleType) else value)
     version = ModuleType("torch.version", "What version of PyTorch this stands for, and how it was built.")
-    version.cuda = version.hip = version.git_version = None
-    version.debug = False
-    version.__version__ = module.__version__ = VERSION
-    module.version = version
+    vars(version).update(cuda=None, hip=None, git_version=None, debug=False, __version__=VERSION)
+    vars(module).update(version=version, __version__=VERSION)
     return module
 
 

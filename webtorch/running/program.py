@@ -86,9 +86,8 @@ def add_note(error: BaseException) -> None:
         if of_webtorch(kind.__module__) and not isinstance(error.obj, ModuleType):
             error.add_note(describe(f"{kind.__name__}.{error.name}", error.name, kind))
     elif isinstance(error, ImportError) and of_webtorch(error.name) and getattr(error, "name_from", None):
-        module = sys.modules.get(str(error.name))
-        shown = f"torch{str(error.name).removeprefix('webtorch')}.{error.name_from}"
-        error.add_note(describe(shown, error.name_from, module))
+        module, name = sys.modules.get(str(error.name)), getattr(error, "name_from", "")  # known since Python 3.12
+        error.add_note(describe(f"torch{str(error.name).removeprefix('webtorch')}.{name}", name, module))
 
 
 def describe(shown: str, name: str, owner: Any) -> str:
