@@ -144,7 +144,7 @@ def main():
     options = parser.parse_args()
     shape = {}
     if options.quick:
-        options.steps, options.batch, options.context, options.letters = 30, 8, 32, 40
+        options.steps, options.batch, options.context, options.letters = 20, 8, 32, 24
         shape = {"width": 32, "heads": 2, "layers": 2}
     if options.device:
         torch.set_default_device(options.device)

@@ -2,9 +2,9 @@
 
     python examples/lstm.py [--device cpu|webgpu] [--steps N] [--seed N] [--out FOLDER] [--quick]
 
-Each training curve has other periods and another length: a batch of them is packed, so that none is filled up with
-zeros that would be learned. Then the network sees the first part of new curves and goes on alone, each value that it
-expects being its next input. Writes lstm.png: the curves in blue, what the network expects of them in orange.
+Each training curve has other periods, and they differ in length: a batch of them is packed, so that none is filled up
+with zeros that would be learned. Then the network sees the first part of new curves and goes on alone, each value that
+it expects being its next input. Writes lstm.png: the curves in blue, what the network expects of them in orange.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from webtorch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad
 class Forecaster(nn.Module):
     """From each value, and what it remembers of those before, to the next value."""
 
-    def __init__(self, hidden=48, layers=2):
+    def __init__(self, hidden=48, layers=1):
         super().__init__()
         self.lstm = nn.LSTM(1, hidden, num_layers=layers, batch_first=True)
         self.change = nn.Linear(hidden, 1)
@@ -59,8 +59,10 @@ def curve(chance, length):
 
 
 def batch_of(chance, size, longest):
-    """Packed curves of different lengths, and the same curves one value on."""
-    lengths = chance.integers(longest // 2, longest + 1, size)
+    """Packed curves of three different lengths, and the same curves one value on.
+
+    There are as many of each length in every batch, so that a GPU compiles its kernels once."""
+    lengths = chance.permutation(np.resize([longest, longest * 3 // 4, longest // 2], size))
     curves = [curve(chance, length + 1) for length in lengths]
     inputs = pad_sequence([one[:-1] for one in curves], batch_first=True)
     targets = pad_sequence([one[1:] for one in curves], batch_first=True)
@@ -73,12 +75,12 @@ def batch_of(chance, size, longest):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", help="cpu or webgpu; default: webgpu when there is a GPU, else cpu")
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent / "out")
     parser.add_argument("--quick", action="store_true", help="a few seconds, to see that it runs: it learns little")
     options = parser.parse_args()
-    size, longest, seen, ahead, hidden = 24, 80, 80, 60, 48
+    size, longest, seen, ahead, hidden = 24, 60, 80, 40, 48
     if options.quick:
         options.steps, size, longest, seen, ahead, hidden = 12, 8, 12, 24, 12, 16
     if options.device:
@@ -89,7 +91,7 @@ def main():
     chance = np.random.default_rng(options.seed)
     model = Forecaster(hidden)
     print(f"model: {sum(weight.numel() for weight in model.parameters()):,} weights, seed {options.seed}")
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-2)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.steps)
     measure = nn.MSELoss()
 

@@ -56,14 +56,15 @@ def losses_of(images, scores, mean, log_variance):
     return lost, spread
 
 
-def picture(model, images):
-    """Rows of images: held-out ones, what comes back, new ones, and a walk between the first two."""
+def picture(model, images, labels):
+    """Rows of images: held-out ones, what comes back, new ones, and a walk from the first to another digit."""
     model.eval()
     mean, _ = model.encode(images)
     back = model.decoder(mean).sigmoid()
     new = model.decoder(torch.randn(2 * COLUMNS, model.latent)).sigmoid()
     along = torch.linspace(0, 1, COLUMNS).unsqueeze(1)
-    walk = model.decoder(mean[:1] * (1 - along) + mean[1:2] * along).sigmoid()
+    other = (labels != labels[0]).nonzero()[0]
+    walk = model.decoder(mean[:1] * (1 - along) + mean[other] * along).sigmoid()
     return torch.cat([images, back, new, walk])[:, 0].cpu().numpy()
 
 
@@ -72,6 +73,7 @@ def main():
     parser.add_argument("--device", help="cpu or webgpu; default: webgpu when there is a GPU, else cpu")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--latent", type=int, default=8, help="how many numbers an image is squeezed into")
+    parser.add_argument("--strictness", type=float, default=0.3, help="weight of the codes' distance from normal ones")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent / "out")
     parser.add_argument("--quick", action="store_true", help="a few seconds, to see that it runs: it learns little")
@@ -80,7 +82,7 @@ def main():
         torch.set_default_device(options.device)
     print(f"device: {torch.get_default_device()}")
 
-    images, _, test_images, _ = digit_images.load()
+    images, _, test_images, test_labels = digit_images.load()
     if options.quick:
         options.epochs, images = 6, images[:640]
     print(f"data: {len(images)} images to learn from, {len(test_images)} held out")
@@ -104,7 +106,7 @@ def main():
         model.train()
         for batch in torch.randperm(len(images)).split(BATCH)[: len(images) // BATCH]:
             lost, spread = losses_of(images[batch], *model(images[batch]))
-            loss = lost + spread
+            loss = lost + options.strictness * spread
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -112,7 +114,10 @@ def main():
         progress.advance(f"loss {loss.item():.2f}")
     progress.finish(held_out())
     with torch.no_grad():
-        save_png(options.out / "vae.png", grid(picture(model, test_images[:COLUMNS]), COLUMNS, scale=5))
+        save_png(
+            options.out / "vae.png",
+            grid(picture(model, test_images[:COLUMNS], test_labels[:COLUMNS]), COLUMNS, scale=5),
+        )
 
 
 if __name__ == "__main__":
