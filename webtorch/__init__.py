@@ -155,6 +155,7 @@ _LAZY = (
     "cuda",
     "debug",
     "devices",
+    "distributions",
     "distributed",
     "doctor",
     "func",
