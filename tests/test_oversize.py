@@ -1,8 +1,5 @@
 """Buffers that take more bindings than there are: kernels run in pieces, or on the host, and never raise for it."""
 
-import contextlib
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -13,16 +10,9 @@ from webtorch.backends import wgpu as backend
 pytestmark = pytest.mark.gpu
 
 
-@contextlib.contextmanager
 def few_bindings():
     """What WEBTORCH_LIMITS=low says of bindings."""
-    device = backend.get_device()
-    real = device.limits
-    device.limits = dataclasses.replace(real, max_binding_size=65536, max_storage_buffers=4)
-    try:
-        yield
-    finally:
-        device.limits = real
+    return backend.get_device().override_limits(max_binding_size=65536, max_storage_buffers=4)
 
 
 def shaders(function):
