@@ -32,7 +32,11 @@ def per_example(function: Callable) -> Callable:
 
 
 # What takes complex matrices, without a derivative.
-COMPLEX = tuple(f"linalg.{name}" for name in "inv inv_ex solve det eig eigh svd svdvals qr lu matrix_power".split())
+COMPLEX = tuple(
+    f"linalg.{name}"
+    for name in """inv inv_ex solve det slogdet eig eigh svd svdvals qr lu lu_factor_ex lu_solve cholesky cholesky_ex pinv
+        lstsq cond matrix_rank matrix_power matrix_exp solve_triangular""".split()
+) + ("cholesky_solve", "cholesky_inverse")
 
 
 def check_floating(x: Tensor, call: str) -> None:

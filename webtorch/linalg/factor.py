@@ -284,11 +284,11 @@ def not_positive(call: str, k: int) -> str:
 
 
 def cholesky_factor(A: Tensor, upper: bool, call: str) -> tuple[Tensor, Tensor]:
-    read = A.mT if upper else A
+    read = A.mH if upper else A
     with no_grad():
         x = stacked(read.detach())
         n, lead = x._shape[-1], A._shape[:-2]
-        if x.numel() and (x.device.type == "cpu" or rows.kernel_fits((x,), n)):
+        if x.numel() and not x.dtype.is_complex and (x.device.type == "cpu" or rows.kernel_fits((x,), n)):
             packed = rows.cholesky(x)
             factor, info = packed.narrow(1, 0, n), packed.select(1, n).select(1, 0).to(dtypes.int32)
         else:
@@ -296,12 +296,12 @@ def cholesky_factor(A: Tensor, upper: bool, call: str) -> tuple[Tensor, Tensor]:
             info = info.to(dtypes.int32)
         factor, info = factor.reshape(A._shape), info.reshape(lead)
     factor = history.cholesky_factor.of(factor, A)
-    return factor.mT if upper else factor, info
+    return factor.mH if upper else factor, info
 
 
 @per_example
 def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
-    """The lower triangular L with A = L L^T (with `upper` its transpose), for symmetric positive definite matrices.
+    """The lower triangular L with A = L L^H (with `upper` its adjoint), for Hermitian positive definite matrices.
 
     Only one triangle of A is read. Raises LinAlgError when a matrix is not positive definite (on a GPU when a value is
     next read).

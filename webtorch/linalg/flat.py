@@ -10,6 +10,7 @@ from .. import creation
 from ..errors import ShapeError
 from ..functional.method import method
 from ..grad_mode import no_grad
+from ..ops import TABLE
 from ..ops.binary import where
 from ..precision import autocasts
 from ..tensor import Tensor
@@ -59,13 +60,15 @@ def det(input: Tensor) -> Tensor:
 
 @method
 def logdet(input: Tensor) -> Tensor:
-    """The logarithms of determinants: NaN for negative ones, -inf for 0.
+    """The logarithms of determinants: NaN for negative ones, -inf for 0; of complex ones the principal value.
 
     >>> import webtorch
     >>> webtorch.logdet(webtorch.eye(2))
     tensor(0.)
     """
     sign, logarithm = systems.slogdet(input)
+    if input.dtype.is_complex:
+        return TABLE["complex"](logarithm, sign.angle())
     return where(sign < 0, float("nan"), logarithm)
 
 
@@ -131,7 +134,7 @@ def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False, *, out: Tensor
         f"cholesky_solve: Incompatible matrix sizes for linear solve: each A matrix is {L._shape[-1]} by {L._shape[-1]} but each "
         f"b matrix is {input._shape[-2]} by {input._shape[-1]}",
     )
-    first, second = (L.mT, L) if upper else (L, L.mT)
+    first, second = (L.mH, L) if upper else (L, L.mH)
     inner = systems.solve_triangular(first, input, upper=False)
     return stored("cholesky_solve", systems.solve_triangular(second, inner, upper=True), out)
 
@@ -163,14 +166,14 @@ def qr(input: Tensor, some: bool = True, *, out: Any = None) -> factor.QR:
 
 @method
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> SVD:
-    """input = U diag(S) V^T; see `linalg.svd`, which returns V^T. Without `compute_uv` U and V are zeros.
+    """input = U diag(S) V^H; see `linalg.svd`, which returns V^H. Without `compute_uv` U and V are zeros.
 
     >>> import webtorch
     >>> webtorch.svd(webtorch.tensor([[0.0, 2.0], [1.0, 0.0]])).S
     tensor([2., 1.])
     """
     U, S, Vh = spectral.svd(input, not some)
-    V = Vh.mT
+    V = Vh.mH
     if not compute_uv:
         m, n = input._shape[-2:]
         lead = input._shape[:-2]

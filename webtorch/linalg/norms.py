@@ -184,7 +184,7 @@ def matrix_exp(A: Tensor) -> Tensor:
     eye = creation.eye(A._shape[-1], dtype=A.dtype, device=A.device)
     scaled = A * (-halvings).exp2()
     result = eye.expand(A._shape)
-    for k in range(TAYLOR[A.dtype.itemsize], 0, -1):
+    for k in range(TAYLOR[size.dtype.itemsize], 0, -1):
         result = eye + scaled @ result / k
     for k in range(most):
         result = where(halvings > k, result @ result, result)

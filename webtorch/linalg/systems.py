@@ -116,7 +116,7 @@ def triangular_values(A: Tensor, B: Tensor, upper: bool, left: bool, unit: bool)
 def lu_solve(
     LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False, out: Tensor | None = None
 ) -> Tensor:
-    """X with A X = B (X A = B without `left`, A^T instead of A with `adjoint`), from what `lu_factor(A)` returned.
+    """X with A X = B (X A = B without `left`, A^H instead of A with `adjoint`), from what `lu_factor(A)` returned.
 
     >>> import webtorch
     >>> factors = webtorch.linalg.lu_factor(webtorch.tensor([[1.0, 2.0], [4.0, 4.0]]))
@@ -134,7 +134,7 @@ def lu_solve(
         f"({LU._shape[-2]}x{LU._shape[-1]} and {B._shape[-2]}x{B._shape[-1]})",
     )
     if not left:
-        return stored(call, lu_solve(LU, pivots, B.mT, adjoint=not adjoint).mT, out)
+        return stored(call, lu_solve(LU, pivots, B.mH, adjoint=not adjoint).mH, out)
     return stored(call, with_factors(LU, order_of(pivots, LU._shape[-1]), B, adjoint), out)
 
 
@@ -143,8 +143,8 @@ def with_factors(packed: Tensor, order: Tensor, B: Tensor, adjoint: bool = False
     packed, B = broadcast_batches(packed, B, "linalg.lu_solve")
     place = order.to(dtypes.int64).unsqueeze(-1)
     if adjoint:
-        inner = solve_triangular(packed.mT, B, upper=False)
-        inner = solve_triangular(packed.mT, inner, upper=True, unitriangular=True)
+        inner = solve_triangular(packed.mH, B, upper=False)
+        inner = solve_triangular(packed.mH, inner, upper=True, unitriangular=True)
         back = place.expand((*B._shape[:-2], *place._shape[-2:]))
         return creation.zeros(inner._shape, dtype=inner.dtype, device=inner.device).scatter(
             -2, back.expand(inner._shape), inner
@@ -308,7 +308,7 @@ def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 @per_example
 def slogdet(A: Tensor, *, out: Any = None) -> SlogDet:
-    """The signs of the determinants of square matrices and the logarithms of their absolute values (0 and -inf for 0).
+    """The signs of the determinants of square matrices (of complex ones: det / |det|) and the logarithms of their absolute values (0 and -inf for 0).
 
     >>> import webtorch
     >>> webtorch.linalg.slogdet(webtorch.tensor([[2.0, 0.0], [0.0, -3.0]])).sign
@@ -317,7 +317,7 @@ def slogdet(A: Tensor, *, out: Any = None) -> SlogDet:
     check_matrices(A, "linalg.slogdet", square=True)
     with no_grad():
         sign, diagonal = sign_and_diagonal(A, "linalg.slogdet")
-        sign = sign * diagonal.sign().prod(-1)
+        sign = sign * diagonal.sgn().prod(-1)
         result = diagonal.abs().log().sum(-1)
     return stored("linalg.slogdet", SlogDet(sign, history.log_determinant.of(result, A)), out)
 
@@ -368,9 +368,9 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     m, n = A._shape[-2:]
     cut = float(rcond) if rcond is not None else epsilon(A) * max(m, n)
     solution = pinv(A, rtol=cut if driver != "gels" else 0.0) @ right
-    empty = creation.zeros((0,), dtype=A.dtype, device=A.device)
     with no_grad():
         values = svdvals(A.detach())
+        empty = creation.zeros((0,), dtype=values.dtype, device=A.device)
         rank = (
             (values > cut * values.amax(-1, keepdim=True)).sum(-1)
             if values.numel()
@@ -379,7 +379,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         full = bool((rank == n).all()) if numel(rank._shape) else True
     residuals = empty
     if m > n and driver != "gelsy" and full:
-        residuals = (A @ solution - right).square().sum(-2)
+        residuals = (A @ solution - right).abs().square().sum(-2)
     kept_rank = creation.zeros((0,), dtype=dtypes.int64, device=A.device) if driver == "gels" else rank
     kept_values = values if driver in ("gelsd", "gelss") else empty
     return LstSq(solution.squeeze(-1) if vector else solution, residuals, kept_rank, kept_values)
