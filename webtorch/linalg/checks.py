@@ -31,7 +31,7 @@ def per_example(function: Callable) -> Callable:
     return call
 
 
-# What takes complex matrices, without a derivative.
+# What takes complex matrices.
 COMPLEX = tuple(
     f"linalg.{name}"
     for name in """inv inv_ex solve det slogdet eig eigh svd svdvals qr lu lu_factor_ex lu_solve cholesky cholesky_ex pinv

@@ -94,7 +94,8 @@ def factorised(A: Tensor, call: str, pivot: bool = True) -> tuple[Tensor, Tensor
         lead = A._shape[:-2]
         if x.numel() and pivot and (x.device.type == "cpu" or rows.kernel_fits((x,), max(m, n))):
             packed = rows.lu(x)
-            extra = packed.narrow(1, m, packed._shape[1] - m).reshape((count, -1)).to(dtypes.int32)
+            extra = packed.narrow(1, m, packed._shape[1] - m).reshape((count, -1))
+            extra = (extra.real if extra.dtype.is_complex else extra).to(dtypes.int32)
             packed = packed.narrow(1, 0, m)
             swaps, order = extra.narrow(1, 0, steps), extra.narrow(1, n, m)
         else:

@@ -73,7 +73,7 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Eigh:
     if tracks(A):
         half = A.tril() if UPLO.upper() == "L" else A.triu()
         # Only for the value of the rules: symmetric, as numpy has read it; gradients go to A as a whole, as in PyTorch.
-        whole = half + half.mT - A.diagonal(0, -2, -1).diag_embed()
+        whole = half + half.mH - A.diagonal(0, -2, -1).diag_embed()
         same = A + (whole - A).detach()
         vectors = history.eigenvectors.of(vectors, same)
         values = history.eigenvalues.of(values, same, vectors=vectors)

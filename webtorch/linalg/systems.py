@@ -308,7 +308,8 @@ def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 @per_example
 def slogdet(A: Tensor, *, out: Any = None) -> SlogDet:
-    """The signs of the determinants of square matrices (of complex ones: det / |det|) and the logarithms of their absolute values (0 and -inf for 0).
+    """The signs of the determinants of square matrices (of complex ones det / |det|) and the logarithms of their absolute
+    values (0 and -inf for 0).
 
     >>> import webtorch
     >>> webtorch.linalg.slogdet(webtorch.tensor([[2.0, 0.0], [0.0, -3.0]])).sign
@@ -319,6 +320,8 @@ def slogdet(A: Tensor, *, out: Any = None) -> SlogDet:
         sign, diagonal = sign_and_diagonal(A, "linalg.slogdet")
         sign = sign * diagonal.sgn().prod(-1)
         result = diagonal.abs().log().sum(-1)
+    if A.dtype.is_complex:
+        sign = history.determinant_sign.of(sign, A)
     return stored("linalg.slogdet", SlogDet(sign, history.log_determinant.of(result, A)), out)
 
 
@@ -331,7 +334,8 @@ def adjugate(A: Tensor) -> Tensor:
         n = S.shape[-1]
         others = np.stack([np.prod(np.delete(S, k, -1), -1) for k in range(n)], -1) if n else S
         sign = np.linalg.det(U) * np.linalg.det(V)
-        return np.asarray(np.swapaxes((U * (others * sign[..., None])[..., None, :]) @ V, -1, -2), x.dtype)
+        turned = np.conj(np.swapaxes((U * others[..., None, :]) @ V, -1, -2))
+        return np.asarray(sign[..., None, None] * turned, x.dtype)
 
     with no_grad():
         return on_host("linalg.det (derivative)", A.detach(), cofactors, "the derivative comes from a decomposition")
