@@ -224,6 +224,7 @@ def test_sonnets_are_whole():
     assert sonnets[17].startswith("Shall I compare thee to a summer's day?\n")
 
 
+@pytest.mark.slow
 def test_gpt(device):
     printed = run("gpt.py", device, "--quick", "--prompt", "When I")
     before, *_, after = losses_in(printed)
@@ -243,6 +244,7 @@ def test_gpt_sees_no_letter_that_comes_later(device):
     assert np.abs(scores[0, 4:] - scores[1, 4:]).max() > 1e-2
 
 
+@pytest.mark.slow
 def test_resnet(device, tmp_path):
     printed = run("resnet.py", device, "--quick", "--out", tmp_path)
     losses = losses_in(printed)
@@ -255,6 +257,7 @@ def test_resnet(device, tmp_path):
     assert shape_of_png(tmp_path / "resnet.png")[1:] == (502, 1)
 
 
+@pytest.mark.slow
 def test_lstm(device, tmp_path):
     printed = run("lstm.py", device, "--quick", "--out", tmp_path)
     last, first = losses_in(printed.split("done in")[1].replace("at first", "loss"))
@@ -266,6 +269,7 @@ def test_lstm(device, tmp_path):
     assert shape_of_png(tmp_path / "lstm.png") == (4 * 150 + 3 * 6, 800, 3)
 
 
+@pytest.mark.slow
 def test_vae(device, tmp_path):
     printed = run("vae.py", device, "--quick", "--out", tmp_path)
     before, *_, after = losses_in(printed)
@@ -281,6 +285,7 @@ def test_load_checkpoint(device, tmp_path):
     assert here == there and float(here) > 97
 
 
+@pytest.mark.slow
 def test_finetune(device, tmp_path):
     """A run that was interrupted and one that was not end with the same bits, on each device."""
     printed = run("finetune.py", device, "--quick", "--out", tmp_path)
@@ -319,6 +324,7 @@ for name in ("gpt", "resnet", "lstm", "vae", "load_checkpoint", "finetune"):
 """
 
 
+@pytest.mark.slow
 def test_they_are_programs_for_pytorch(tmp_path):
     """With PyTorch under webtorch's name they run to the end, and learn as well."""
     pytest.importorskip("torch")

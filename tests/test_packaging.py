@@ -167,7 +167,8 @@ def test_source_archive_holds_all_and_builds_the_same_wheel(sdist, wheel, tmp_pa
     (unpacked,) = tmp_path.iterdir()
     for name in (
         "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "noxfile.py", ".ci/run", "conftest.py",
-        "examples/data/digits.npz", "examples/data/README.md", "tests/test_packaging.py", "shaders/prelude.wgsl",
+        "examples/data/digits.npz", "examples/data/README.md", "examples/data/sonnets.txt", "examples/data/digits_cnn.pt",
+        "tests/test_packaging.py", "shaders/prelude.wgsl",
     ):  # fmt: skip
         assert (unpacked / name).is_file(), f"{name} is not in {sdist.name}"
     (tmp_path / "dist").mkdir()
