@@ -94,3 +94,12 @@ def test_a_peer_that_is_not_installed_is_named(monkeypatch, tmp_path):
     absent = contenders.Contender("absent", "peers", "peer_absent.py", "a_module_that_is_not_there")
     monkeypatch.setenv("PEERS_HOME", str(tmp_path))
     assert contenders.command(absent) is None
+
+
+@pytest.mark.gpu
+def test_costs_are_measured():
+    from bench.costs import TARGETS, webgpu_costs
+
+    found = webgpu_costs(20)
+    assert set(TARGETS) < set(found)
+    assert all(found[name] > 0 for name in (*TARGETS, "dispatch_us"))
