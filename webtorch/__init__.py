@@ -84,6 +84,7 @@ from .grad_mode import (
     set_multithreading_enabled,
     unsafe_preserve_version_counter,
 )
+from .filling import fork_rng
 from .indexing import *  # noqa: F403
 from .interop import *  # noqa: F403
 from .movement import *  # noqa: F403
@@ -206,6 +207,8 @@ _LAZY_NAMES = {
     "empty_cache": "webgpu",
     "memory_stats": "webgpu",
     "memory_summary": "webgpu",
+    "igamma": "special.gamma",
+    "igammac": "special.gamma",
     "mvlgamma": "special",
     "polygamma": "special",
     "reset_peak_memory_stats": "webgpu",

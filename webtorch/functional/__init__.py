@@ -29,6 +29,8 @@ from .products import (
     bmm,
     chain_matmul,
     dot,
+    ger,
+    inner,
     kron,
     matmul,
     mm,
@@ -49,6 +51,7 @@ from .reductions import (
     nanmean,
     nansum,
     norm,
+    renorm,
     std,
     std_mean,
     var,
@@ -68,10 +71,10 @@ from .whole import (
 
 __all__ = [
     "addbmm", "addmm", "addmv", "addr", "allclose", "aminmax", "argmax", "argmin", "baddbmm", "bmm", "broadcast_tensors",
-    "broadcast_to", "cat", "chain_matmul", "chunk", "clone", "count_nonzero", "dot", "dropout", "equal", "flatten", "glu",
-    "isclose", "isin", "kron", "linear", "logsumexp", "matmul", "max", "mean", "min", "mm", "movedim", "mv", "nanmean", "nansum",
-    "norm", "outer", "reshape", "rrelu", "softmin", "split", "stack", "std", "std_mean", "tensordot", "tril", "triu", "unbind", "var",
-    "var_mean", "vdot", "detach", "contiguous", "expand_as",
+    "broadcast_to", "cat", "chain_matmul", "chunk", "clone", "count_nonzero", "dot", "dropout", "equal", "flatten", "ger",
+    "glu", "inner", "isclose", "isin", "kron", "linear", "logsumexp", "matmul", "max", "mean", "min", "mm", "movedim", "mv", "nanmean",
+    "nansum", "norm", "outer", "renorm", "reshape", "rrelu", "softmin", "split", "stack", "std", "std_mean", "tensordot", "tril", "triu",
+    "unbind", "var", "var_mean", "vdot", "detach", "contiguous", "expand_as",
 ]  # fmt: skip
 
 

@@ -133,6 +133,37 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @method
+def ger(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`outer` by its older name.
+
+    >>> import webtorch
+    >>> webtorch.ger(webtorch.tensor([1, 2]), webtorch.tensor([3, 4])).tolist()
+    [[3, 4], [6, 8]]
+    """
+    return outer(input, vec2, out=out)
+
+
+@method
+def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The products over the last dimensions, which must be equal: of vectors their dot product; a 0-d tensor multiplies.
+
+    >>> import webtorch
+    >>> webtorch.inner(webtorch.ones(2, 3), webtorch.arange(3.0))
+    tensor([3., 3.])
+    """
+    if input.ndim == 0 or other.ndim == 0:
+        result = input * other
+    else:
+        if input._shape[-1] != other._shape[-1]:
+            raise ShapeError(
+                f"inner() the last dimension must match on both input tensors but got shapes {list(input._shape)} and "
+                f"{list(other._shape)}; transpose one, or use tensordot"
+            )
+        result = tensordot(input, other, ([input.ndim - 1], [other.ndim - 1]))
+    return result if out is None else store_out("inner", result, out)
+
+
+@method
 @autocasts
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The matrix product of tensors: dot product of vectors, matrix-vector and matrix products, batches broadcast.

@@ -397,3 +397,22 @@ def safe_sqrt(squares: Tensor) -> Tensor:
     where = TABLE["where"]
     zero = squares == 0
     return where(zero, 0.0, where(zero, 1.0, squares).sqrt())
+
+
+@method
+@autocasts
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | None = None) -> Tensor:
+    """The tensor with those of its slices along `dim` scaled down whose p-norm is above `maxnorm`.
+
+    >>> import webtorch
+    >>> webtorch.renorm(webtorch.tensor([[3.0, 4.0], [0.3, 0.4]]), 2, 0, 1.0)
+    tensor([[0.6000, 0.8000],
+            [0.3000, 0.4000]])
+    """
+    if input.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
+    dim = normalize_dim(dim, input.ndim, "renorm")
+    size = norm(input, p, tuple(other for other in range(input.ndim) if other != dim), True)
+    scale = TABLE["where"](size > maxnorm, maxnorm / (size + 1e-7), 1.0)
+    result = input * scale.to(input.dtype)
+    return result if out is None else store_out("renorm", result, out)

@@ -244,3 +244,23 @@ def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
     if n < 0:
         raise ShapeError("polygamma(n, x) does not support negative n.")
     return of_order(input, n, out=out)
+
+
+def igamma(input: Tensor, other: Tensor) -> Tensor:
+    """`gammainc` by the name that it has among the functions of tensors.
+
+    >>> import webtorch
+    >>> webtorch.igamma(webtorch.tensor(1.0), webtorch.tensor(0.0))
+    tensor(0.)
+    """
+    return gammainc(input, other)
+
+
+def igammac(input: Tensor, other: Tensor) -> Tensor:
+    """`gammaincc` by the name that it has among the functions of tensors.
+
+    >>> import webtorch
+    >>> webtorch.igammac(webtorch.tensor(1.0), webtorch.tensor(0.0))
+    tensor(1.)
+    """
+    return gammaincc(input, other)

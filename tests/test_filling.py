@@ -1,0 +1,72 @@
+"""Further random fills by their moments and ranges, forks of the random state, and small functions of products."""
+
+import numpy as np
+import pytest
+
+import webtorch
+
+
+def filled(device, method, *args):
+    webtorch.manual_seed(3)
+    return getattr(webtorch.empty(20000, device=device), method)(*args).cpu().numpy().astype(np.float64)
+
+
+def test_fills_follow_their_distributions(device):
+    x = filled(device, "exponential_", 2.0)
+    assert x.min() >= 0 and abs(x.mean() - 0.5) < 0.02 and abs(x.std() - 0.5) < 0.02
+    x = filled(device, "cauchy_", 1.0, 2.0)
+    low, middle, high = np.quantile(x, [0.25, 0.5, 0.75])
+    assert abs(middle - 1) < 0.1 and abs(low + 1) < 0.15 and abs(high - 3) < 0.15
+    x = filled(device, "geometric_", 0.25)
+    assert x.min() == 1 and (x == np.round(x)).all() and abs(x.mean() - 4) < 0.1
+    x = np.log(filled(device, "log_normal_", 0.5, 0.75))
+    assert abs(x.mean() - 0.5) < 0.02 and abs(x.std() - 0.75) < 0.02
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("method, args", [("exponential_", ()), ("geometric_", (0.3,)), ("log_normal_", ())])
+def test_fills_agree_between_devices(method, args):
+    np.testing.assert_allclose(filled("cpu", method, *args), filled("webgpu", method, *args), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "method, args", [("exponential_", (0,)), ("cauchy_", (0, -1)), ("geometric_", (1,)), ("log_normal_", (0, 0))]
+)
+def test_parameters_out_of_range(method, args):
+    with pytest.raises(RuntimeError, match="expects"):
+        getattr(webtorch.empty(3), method)(*args)
+
+
+def test_fork_rng():
+    webtorch.manual_seed(0)
+    expected = webtorch.rand(3).tolist()
+    webtorch.manual_seed(0)
+    with webtorch.fork_rng():
+        webtorch.rand(5)
+    assert webtorch.rand(3).tolist() == expected
+    with pytest.raises(ZeroDivisionError), webtorch.fork_rng():
+        webtorch.manual_seed(9)
+        raise ZeroDivisionError
+    assert webtorch.initial_seed() == 0
+    with webtorch.fork_rng(enabled=False):
+        webtorch.manual_seed(4)
+    assert webtorch.initial_seed() == 4
+
+
+def test_inner_ger_and_renorm(device):
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 3, 4)).astype(np.float32), rng.standard_normal((5, 4)).astype(np.float32)
+    a, b = webtorch.tensor(x, device=device), webtorch.tensor(y, device=device)
+    np.testing.assert_allclose(webtorch.inner(a, b).cpu().numpy(), np.inner(x, y), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(a.inner(webtorch.tensor(2.0, device=device)).cpu().numpy(), x * 2)
+    np.testing.assert_allclose(webtorch.ger(b[0], b[1]).cpu().numpy(), np.outer(y[0], y[1]), rtol=1e-6)
+    with pytest.raises(webtorch.ShapeError, match="last dimension"):
+        webtorch.inner(a, b.t())
+    got = webtorch.renorm(a, 2, 1, 1.5).cpu().numpy()
+    sizes = np.sqrt((x.astype(np.float64) ** 2).sum((0, 2), keepdims=True))
+    np.testing.assert_allclose(got, x * np.where(sizes > 1.5, 1.5 / (sizes + 1e-7), 1), rtol=1e-5)
+    with pytest.raises(RuntimeError, match="2 dimensions"):
+        webtorch.renorm(b[0], 2, 0, 1.0)
+    t = a.clone().requires_grad_()
+    (webtorch.renorm(t, 2, 1, 1.5) ** 2).sum().backward()
+    assert bool(webtorch.isfinite(t.grad).all())
