@@ -70,3 +70,14 @@ def test_inner_ger_and_renorm(device):
     t = a.clone().requires_grad_()
     (webtorch.renorm(t, 2, 1, 1.5) ** 2).sum().backward()
     assert bool(webtorch.isfinite(t.grad).all())
+
+
+def test_generators_can_be_copied_and_pickled():
+    import copy
+    import pickle
+
+    generator = webtorch.Generator().manual_seed(5)
+    webtorch.rand(2, generator=generator)
+    others = [copy.deepcopy(generator), pickle.loads(pickle.dumps(generator))]
+    expected = webtorch.rand(3, generator=generator).tolist()
+    assert [webtorch.rand(3, generator=other).tolist() for other in others] == [expected] * 2

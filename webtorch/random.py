@@ -47,6 +47,13 @@ class Generator:
         self._seed = 0
         self._drawn = 0
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
     def manual_seed(self, seed: int) -> Generator:
         """Start over from a seed in [-2^63, 2^64)."""
         seed = int(seed)
