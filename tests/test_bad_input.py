@@ -461,6 +461,8 @@ ZERO_SIZES = """
                 on_gpu, on_cpu = outcome(function, ours), outcome(function, theirs)
                 count += 1
                 worked += not isinstance(on_gpu, str)
+                if on_gpu == "DTypeError" and "complex128" in str(on_cpu):
+                    continue  # the cpu alone has it
                 if str(on_gpu) != str(on_cpu):
                     different.append(f"{kind} {name}, arguments {number}: webgpu {on_gpu}, cpu {on_cpu}")
     webtorch.sync_device()
