@@ -162,6 +162,8 @@ def multigammaln(a: Tensor, p: int) -> Tensor:
     """
     from ..errors import ShapeError
 
+    if isinstance(p, bool) or not isinstance(p, int):
+        raise TypeError(f"mvlgamma: p must be an int, not {type(p).__name__} ({p!r})")
     if p < 1:
         raise ShapeError(f"mvlgamma: p has to be greater than or equal to 1, but got {p}")
     a = a if a.dtype.is_floating_point else a.to(special_default())
