@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from .tensor import Tensor
 
-AbstractBackend: Any
 try:
-    from einops._backends import AbstractBackend
+    AbstractBackend: Any = importlib.import_module("einops._backends").AbstractBackend
 except ImportError:
     AbstractBackend = object
 
