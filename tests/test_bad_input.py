@@ -562,6 +562,7 @@ def test_control_c():
         import os, signal, sys, threading, time
         import numpy as np
         import webtorch
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where tests run in the background
         x = webtorch.arange(1000.0, device="webgpu")
         w = webtorch.ones(1000, device="webgpu", requires_grad=True)
         (x * 2 + 1).tolist()

@@ -275,6 +275,7 @@ def test_what_cannot_be_pickled_is_served_by_threads():
 
 
 PROGRAM = """
+import signal
 import time
 from webtorch.utils.data import DataLoader, Dataset
 
@@ -286,6 +287,8 @@ class Slow(Dataset):
         if index == 2:
             time.sleep(100)
         return index
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background inherit that it is ignored
 
 {guard}
     for batch in DataLoader(Slow(), 1, num_workers=1):

@@ -19,8 +19,8 @@ import numpy as np
 from . import creation, dtypes
 from .devices import device as Device
 from .errors import DTypeError
+from .files import replacing
 from .nn.module import Module
-from .saving.atomic import replacing
 from .saving.storages import as_device
 from .tensor import Tensor
 

@@ -107,7 +107,7 @@ def reduced_into(
     if how == "sum":
         return total
     with no_grad():
-        kind = dtypes.float32 if x.dtype is dtypes.float16 else x.dtype
+        kind = dtypes.accumulator(x.dtype)
         ones = creation.ones(y._shape, dtype=kind, device=x.device)
         start = creation.ones(x._shape, dtype=kind, device=x.device)
         if not include_self:

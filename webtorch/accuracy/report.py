@@ -214,7 +214,7 @@ def read(path: pathlib.Path) -> Results:
 
 def write(path: pathlib.Path, results: Results) -> None:
     """Write JSON, or for a .md file the page and the JSON beside it."""
-    from .walk import write_atomically
+    from ..files import write_atomically
 
     lines = json.dumps({**results, "rows": None}, indent=1)
     body = ",\n".join(f"  {json.dumps(op)}: {json.dumps(row)}" for op, row in results["rows"].items())

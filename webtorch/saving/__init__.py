@@ -10,8 +10,8 @@ import tempfile
 from typing import Any
 
 from ..errors import UnpicklingError
+from ..files import replacing
 from . import archive, legacy
-from .atomic import replacing
 from .storages import placement
 
 __all__ = ["load", "save"]
