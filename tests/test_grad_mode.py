@@ -656,6 +656,8 @@ def test_callable_forms_restore_on_any_exception(run, kind):
 def test_control_c_restores():
     """A real interrupt signal, which arrives between two steps of the body."""
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where tests run in the background
+
     def interrupted():
         signal.raise_signal(signal.SIGINT)
         while True:
