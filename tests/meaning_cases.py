@@ -109,7 +109,10 @@ def reductions() -> list[str]:
         t.norm(x, 2, 0, out=t.empty(0)) ; x.any() ; t.any(x, dim=0) ; u.any(0) ; u.all(1) ; x.t().sum(0) ;
         c.flip(0).cumsum(0) ; c[:, ::2].amax((0, 1)) ; x.expand(2, 3, 4).prod(0) ; x.sum(axis=0) ;
         x.sum(0, keepdim=True).shape ; c.argmax().item() ; x.sum(0).dtype == t.float32 ;
-        u.sum().dtype == t.int64 ; x.min().ndim
+        u.sum().dtype == t.int64 ; x.min().ndim ; t.renorm(x, 2, 0, 1.0) ; t.renorm(x, 1, 1, 2.5) ;
+        t.renorm(c, 2, 1, 1.5) ; c.renorm(3, -1, 1.0) ; t.renorm(v, 2, 0, 1.0) ; t.renorm(x, 2, 2, 1.0) ;
+        t.renorm(x, -1, 0, 1.0) ; t.renorm(x, 2, 0, -1.0) ; t.renorm(i, 2, 0, 1.0) ; t.renorm(x, float('inf'), 0, 1.0) ;
+        t.renorm(n, 2, 0, 1.0) ; t.renorm(x, 0.5, 0, 3.0)
     """)
     return cases
 
@@ -139,7 +142,9 @@ def products() -> list[str]:
         F.linear(x, r, k) ; F.linear(c, r, k) ; F.linear(v, r) ; F.linear(x, v) ; F.linear(x, m) ;
         x.__matmul__(m) ; x.matmul(m) ; x.mm(m) ; c.bmm(e) ; x.mv(v) ; v.dot(v) ; v.outer(w) ;
         k.addmm(x, m, alpha=2) ; w.addmv(x, v) ; x.addr(w, v) ; t.mm(x, m, out=t.empty(0)) ;
-        t.mm(x, m, out=t.empty(3, 5, dtype=t.float64)) ; x @ 3
+        t.mm(x, m, out=t.empty(3, 5, dtype=t.float64)) ; x @ 3 ; t.ger(v, w) ; v.ger(w) ; t.ger(x, v) ;
+        t.inner(v, v) ; t.inner(x, y) ; t.inner(c, x) ; t.inner(v, c) ; t.inner(s, x) ; t.inner(x, s) ; t.inner(v, w) ;
+        t.inner(i, i) ; x.inner(v) ; t.inner(x, y, out=t.empty(0))
     """)
     return cases
 

@@ -411,6 +411,8 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | N
     """
     if input.ndim < 2:
         raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
+    if not p > 0 or maxnorm < 0:
+        raise RuntimeError(f"renorm: p must be positive and maxnorm not negative, got p={p} and maxnorm={maxnorm}")
     dim = normalize_dim(dim, input.ndim, "renorm")
     size = norm(input, p, tuple(other for other in range(input.ndim) if other != dim), True)
     scale = TABLE["where"](size > maxnorm, maxnorm / (size + 1e-7), 1.0)
