@@ -12,8 +12,8 @@ from typing import NoReturn
 import pytest
 from hypothesis import settings
 
-# Programs that `import torch`: the runner resolves it for them, the collection of doctests would not.
-collect_ignore_glob = ["programs_torch/*"]
+# Programs that `import torch`, which the runner resolves for them, and what writes goldens, which needs PyTorch: no tests.
+collect_ignore_glob = ["programs_torch/*", "record_*.py"]
 
 # The machine that runs the tests may be busy, and a failure there must be a failure here: no deadlines, fixed examples.
 settings.register_profile("webtorch", deadline=None, derandomize=True)
