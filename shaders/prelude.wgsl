@@ -436,34 +436,38 @@ fn wt_exp_core_f32(whole: f32, rest: f32) -> f32 {
     return (whole + r * r * p) - rest;
 }
 
+// An integer next to x, within 1/2 but for a rounding, where |x| < 2^20; some integer for NaN.
+fn wt_near_i32(x: f32) -> i32 { return bitcast<i32>(x + 12582912.0f) - 0x4b400000; }
+
 // e^(x + rest) * 2^steps for |x| <= 180 and a rest of at most 0.1.
 fn wt_exp_scaled_f32(x: f32, rest: f32, steps: i32) -> f32 {
-    let n = wt_round_f32((x + rest) * 1.44269502f);
+    let count = wt_near_i32((x + rest) * 1.44269502f);
+    let n = f32(count);
     // 0.693145752 has 16 bits, n at most 9: the product is exact.
     let core = wt_exp_core_f32(x - n * 0.693145752f, n * 1.42860677e-06f - rest);
-    return wt_scale_above_f32(core, i32(n) + steps);
+    return wt_scale_above_f32(core, count + steps);
 }
 
 fn wt_exp_f32(x: f32) -> f32 {
-    // Outside [-104, 89] the result is 0 or infinity whatever the rest says.
-    let y = wt_exp_scaled_f32(wt_clamp_f32(select(x, 0.0f, wt_isnan_f32(x)), -110.0f, 100.0f), 0.0f, 0);
+    // Outside [-104, 89] the result is 0 or infinity whatever the rest says; what the bounds make of NaN is not used.
+    let y = wt_exp_scaled_f32(clamp(x, -110.0f, 100.0f), 0.0f, 0);
     return select(y, x, wt_isnan_f32(x));
 }
 
 fn wt_exp2_f32(x: f32) -> f32 {
-    let bounded = wt_clamp_f32(select(x, 0.0f, wt_isnan_f32(x)), -160.0f, 140.0f);
-    let n = wt_round_f32(bounded);
-    let r = bounded - n;
+    let bounded = clamp(x, -160.0f, 140.0f);
+    let n = wt_near_i32(bounded);
+    let r = bounded - f32(n);
     // (2^r - 1) / r for |r| <= 0.5; 2^-32.
     let p = 0.693147182f + r * (0.240226507f + r * (0.0555040613f + r * (0.0096180886f
         + r * (0.0013336601f + r * (0.000154514753f + r * 1.46981401e-05f)))));
-    return select(wt_scale_f32(1.0f + r * p, i32(n)), x, wt_isnan_f32(x));
+    return select(wt_scale_f32(1.0f + r * p, n), x, wt_isnan_f32(x));
 }
 
 fn wt_expm1_f32(x: f32) -> f32 {
-    let bounded = wt_clamp_f32(select(x, 0.0f, wt_isnan_f32(x)), -20.0f, 100.0f);
-    let n = wt_round_f32(bounded * 1.44269502f);
-    let count = i32(n);
+    let bounded = clamp(x, -20.0f, 100.0f);
+    let count = wt_near_i32(bounded * 1.44269502f);
+    let n = f32(count);
     let core = wt_exp_core_f32(bounded - n * 0.693145752f, n * 1.42860677e-06f);
     // e^x - 1 = 2^n (e^r - 1) + (2^n - 1), with 2^n in two factors because it may overflow; the bracket is exact.
     let half = count >> 1u;
