@@ -80,6 +80,32 @@ def test_differences_and_digests_leave_out_what_drivers_may_do():
     assert (measure.canonical(first, [x]) != measure.canonical(other, [x])).any()
 
 
+KINDS = {
+    "plain": (0.5, 3.0, np.exp), "huge": (90.0, 2000.0, np.exp), "nothing": (-1000.0, -105.0, np.exp),
+    "mixed": (-110.0, 110.0, np.exp), "nan": (-9.0, -1.0, np.log), "ends": (-1.0, 1.0, np.arctanh),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("spoilt", [None, math.nan, -0.0, math.inf, -3e38, 1e-40])
+def test_blocks_of_one_kind_are_compared_like_others(kind, spoilt):
+    low, high, function = KINDS[kind]
+    x = np.linspace(low, high, 1001).astype(F)
+    with np.errstate(all="ignore"):
+        exact = function(x.astype(float))
+        got = np.nextafter(exact.astype(F), F(1)) if kind in ("plain", "mixed") else exact.astype(F)
+        if spoilt is not None:
+            got[500] = spoilt
+        reference, general = measure.Reference(exact, [x]), measure.Reference(exact, [x])
+        assert reference.kind == (kind if kind in ("plain", "huge", "nothing") else "huge" if kind == "nan" else "")
+        general.kind = ""
+        quick, slow = (measure.compare(got, each, [x], function) for each in (reference, general))
+    assert quick.total == pytest.approx(slow.total)
+    quick.total = slow.total
+    assert str(quick) == str(slow)  # NaN is not equal to itself
+    assert (spoilt is None) <= (slow.wrong == 0)
+
+
 # ---- the exact values -----------------------------------------------------------------------------------------------
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BLOCK", "Record", "canonical", "compare", "ulps"]
+__all__ = ["BLOCK", "Record", "Reference", "canonical", "compare", "ulps"]
 
 BLOCK = 1 << 15  # values compared at a time, so that the intermediates stay in the processor's cache
 
@@ -34,6 +34,7 @@ LOWEST, HIGHEST = np.int64((1023 - 126) << 52), np.int64((1023 + 127) << 52)
 INVERSE = np.int64(((2 * 1023 + 23) << 52) - (1 << 64))
 OVERFLOW = 2.0**128
 SMALLEST_NORMAL = 2.0**-126
+NOTHING = np.int64((1023 - 150) << 52)  # of 2^-150: what is smaller is nearer to 0 than to any float32
 
 
 def ulps(got: np.ndarray, exact: np.ndarray) -> np.ndarray:
@@ -97,7 +98,74 @@ def is_denormal(x: np.ndarray) -> np.ndarray:
 
 
 def has_denormal(x: np.ndarray) -> bool:
-    return bool(is_denormal(x).any())
+    # Without the sign, and with 0 made the largest number, denormals are the smallest.
+    bits = x.view(np.uint32) << np.uint32(1)
+    bits -= np.uint32(1)
+    return int(bits.min()) < 0x00FFFFFF
+
+
+class Reference:
+    """The exact values of a block of arguments, with what every comparison with them needs: computed once for all
+    sources. `kind` says what the whole block is: "plain" (normal float32 numbers, no argument a denormal), "huge" (beyond
+    the float32 numbers, infinite or NaN), "nothing" (nearer to 0 than to any other float32), or "" for any mixture."""
+
+    __slots__ = ("arguments", "denormals", "exact", "inverse", "kind")
+
+    def __init__(self, exact: np.ndarray, arguments: Sequence[np.ndarray]) -> None:
+        self.exact = exact
+        self.arguments = arguments
+        self.denormals = [has_denormal(x) for x in arguments]
+        field = exact.view(np.int64) & EXPONENT
+        low, high = field.min(), field.max()
+        self.kind = ""
+        self.inverse: np.ndarray | None = None
+        if any(self.denormals):
+            return
+        if low >= LOWEST and high <= HIGHEST:
+            self.kind = "plain"
+            self.inverse = np.subtract(INVERSE, field, out=field).view(np.float64)
+        elif low > HIGHEST:
+            self.kind = "huge"
+        elif high < NOTHING:
+            self.kind = "nothing"
+
+    def quick(self, got: np.ndarray, beyond: float) -> Record | None:
+        """The record of a block in which nothing is wrong and nothing is flushed; None where that is not plain to see."""
+        exact, kind = self.exact, self.kind
+        record = Record(count=got.size)
+        if kind == "plain":
+            error = got.astype(np.float64)
+            error -= exact
+            error *= self.inverse
+            np.abs(error, out=error)
+            worst = float(error.max())
+            if not worst < 2.0**20:  # a NaN, an infinity, a 0 or a wrong sign
+                return None
+            record.finite, record.total, record.worst = got.size, float(error.sum()), worst
+            if worst > beyond:
+                record.worst_at = place(int(error.argmax()), self.arguments, got, exact)
+            return record
+        if kind == "huge":
+            with np.errstate(all="ignore"):
+                nans = np.isnan(exact)
+                special = int(np.count_nonzero(np.isinf(exact))) + int(np.count_nonzero(nans))
+                same = got == exact.astype(np.float32)
+            if nans.any():
+                same |= nans & np.isnan(got)
+            if not same.all():
+                return None
+            record.special, record.finite = special, got.size - special
+            return record
+        if kind == "nothing":
+            if got.any() or not np.array_equal(np.signbit(got), np.signbit(exact)):
+                return None
+            error = np.abs(exact)
+            error *= 2.0**149
+            record.finite, record.total, record.worst = got.size, float(error.sum()), float(error.max())
+            if record.worst > beyond:
+                record.worst_at = place(int(error.argmax()), self.arguments, got, exact)
+            return record
+        return None
 
 
 def place(index: int, arguments: Sequence[np.ndarray], got: np.ndarray, exact: np.ndarray) -> list[float]:
@@ -107,37 +175,59 @@ def place(index: int, arguments: Sequence[np.ndarray], got: np.ndarray, exact: n
 
 def compare(
     got: np.ndarray,
-    exact: np.ndarray,
+    exact: np.ndarray | Reference,
     arguments: Sequence[np.ndarray],
     oracle: Callable[..., np.ndarray],
     either_zero: bool = False,
+    beyond: float = 0.0,
 ) -> Record:
     """What one block of results says: `got` in float32, `exact` in float64, for float32 `arguments`.
 
     With `either_zero` the sign of a zero does not count.
     `oracle` gives exact values for other arguments: it is asked what the op gives for zeros in place of denormals.
+    The place of the worst error is found only if it is `beyond` what is known.
     """
+    reference = exact if isinstance(exact, Reference) else Reference(exact, arguments)
+    record = reference.quick(got, beyond)
+    if record is not None:
+        return record
+    exact = reference.exact
+    record = Record(count=got.size)
     error = ulps(got, exact)
-    worst = float(error.max())
     # The signs must agree too, which the error of a zero does not say.
     signs = (got.view(np.int32) < 0) != (exact.view(np.int64) < 0)
     if either_zero and signs.any():
         signs &= got != 0
-    record = Record(count=got.size)
-    # A NaN fails each of these comparisons. An error of an ulp and more may be a flushed denormal.
-    plain = worst < 1 or (
-        worst < np.inf and np.abs(exact).min() >= SMALLEST_NORMAL and not any(map(has_denormal, arguments))
-    )
-    if plain and not signs.any() and np.abs(exact).max() < np.inf:
-        record.finite, record.total, record.worst = got.size, float(error.sum()), worst
-        if worst > 0:
-            record.worst_at = place(int(error.argmax()), arguments, got, exact)
-        return record
     special = ~np.isfinite(exact)
     right = np.where(np.isnan(exact), np.isnan(got), got == exact)
     zero = (got == 0) & (np.abs(exact) < 2.0**-148)
     wrong = np.where(special, ~right, np.isnan(got) | (signs & zero))
     suspect = wrong | (error >= 1)
+    flushed = np.zeros(got.size, bool)
+    if suspect.any():
+        flushed = find_flushed(got, reference, oracle, suspect, signs, either_zero)
+    wrong &= ~flushed
+    error[flushed | special | wrong] = 0
+    record.flushed, record.special, record.wrong = int(flushed.sum()), int(special.sum()), int(wrong.sum())
+    record.finite, record.total = got.size - record.special, float(error.sum())
+    record.worst = float(error.max())
+    if record.worst > 0:
+        record.worst_at = place(int(error.argmax()), arguments, got, exact)
+    if record.wrong:
+        record.wrong_at = place(int(wrong.argmax()), arguments, got, exact)
+    return record
+
+
+def find_flushed(
+    got: np.ndarray,
+    reference: Reference,
+    oracle: Callable[..., np.ndarray],
+    suspect: np.ndarray,
+    signs: np.ndarray,
+    either_zero: bool,
+) -> np.ndarray:
+    """Which of the `suspect` results are those of a driver that takes denormals for 0; `signs` says where signs differ."""
+    exact, arguments = reference.exact, reference.arguments
     small = np.zeros(got.size, bool)
     for x in arguments:
         small |= is_denormal(x)
@@ -158,16 +248,7 @@ def compare(
             signed = (np.signbit(taken) == np.signbit(zeroed)) | ~signs[asked]
             same &= (taken != 0) | signed | either_zero
             flushed[asked[same]] = True
-    wrong &= ~flushed
-    error[flushed | special | wrong] = 0
-    record.flushed, record.special, record.wrong = int(flushed.sum()), int(special.sum()), int(wrong.sum())
-    record.finite, record.total = got.size - record.special, float(error.sum())
-    record.worst = float(error.max())
-    if record.worst > 0:
-        record.worst_at = place(int(error.argmax()), arguments, got, exact)
-    if record.wrong:
-        record.wrong_at = place(int(wrong.argmax()), arguments, got, exact)
-    return record
+    return flushed
 
 
 def differences(got: np.ndarray, first: np.ndarray, arguments: Sequence[np.ndarray]) -> np.ndarray:
@@ -182,16 +263,17 @@ def differences(got: np.ndarray, first: np.ndarray, arguments: Sequence[np.ndarr
     return differ
 
 
-def canonical(got: np.ndarray, arguments: Sequence[np.ndarray]) -> np.ndarray:
-    """The bits that a digest is made from: one NaN, and 0 wherever a driver may have flushed a denormal."""
-    bits = got.view(np.uint32) & np.uint32(0x7FFFFFFF)
-    special = (bits > 0x7F800000) | (bits <= 0x00800000)
-    bits = got.view(np.uint32).astype("<u4")
-    if special.any():
-        bits[special] = 0
-        bits[np.isnan(got)] = 0x7FC00000
-    for x in arguments:
-        small = is_denormal(x)
-        if small.any():
-            bits[small] = 0
+def canonical(got: np.ndarray, arguments: Sequence[np.ndarray], denormals: Sequence[bool] | None = None) -> np.ndarray:
+    """The bits that a digest is made from: one NaN, and 0 wherever a driver may have flushed a denormal. `denormals` says
+    which of the arguments hold denormals, where that is known."""
+    bits = got.view(np.uint32) << np.uint32(1)
+    special = int(bits.max()) > 0xFF000000 or int(bits.min()) <= 0x01000000
+    bits = got.view(np.uint32).astype("<u4", copy=False)
+    if special:
+        magnitude = bits & np.uint32(0x7FFFFFFF)
+        bits = np.where((magnitude > 0x7F800000) | (magnitude <= 0x00800000), np.uint32(0), bits).astype("<u4")
+        bits[magnitude > 0x7F800000] = 0x7FC00000
+    for number, x in enumerate(arguments):
+        if denormals[number] if denormals is not None else has_denormal(x):
+            bits = np.where(is_denormal(x), np.uint32(0), bits).astype("<u4", copy=False)
     return bits

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import shared_memory
 from typing import Any
 
@@ -23,6 +24,8 @@ from .measure import BLOCK
 from .oracle import rows
 
 __all__ = ["Adapter", "Local", "Source", "Torch", "open_sources"]
+
+threads = ThreadPoolExecutor(os.cpu_count() or 1)  # numpy lets other threads compute while it does
 
 Request = tuple[int, int] | list[np.ndarray]
 """All numbers of a range of bit patterns (first, count), or arrays of arguments."""
@@ -48,7 +51,7 @@ class Source:
 
     name: str
     driver: str
-    block = BLOCK  # arguments computed at a time
+    block = 2 * BLOCK  # arguments computed at a time
     _memory = np.empty(0, np.float32)
 
     def has(self, op: str) -> bool:
@@ -58,16 +61,24 @@ class Source:
     def begin(self, op: str, request: Request) -> None:
         self._pending = (op, request)
 
-    def finish(self) -> np.ndarray:
-        """The results for what `begin` was given, in memory that the next call writes again."""
+    def finish(self, memory: np.ndarray | None = None) -> np.ndarray:
+        """The results for what `begin` was given, in `memory` or in memory that the next call writes again."""
         op, request = self._pending
         arguments = arguments_of(request)
-        if self._memory.size < arguments[0].size:
-            self._memory = np.empty(arguments[0].size, np.float32)
-        result = self._memory[: arguments[0].size]
-        for start in range(0, result.size, self.block):
-            part = slice(start, start + self.block)
-            result[part] = self.evaluate(op, [x[part] for x in arguments])
+        size = arguments[0].size
+        if memory is None:
+            if self._memory.size < size:
+                self._memory = np.empty(size, np.float32)
+            memory = self._memory
+        result = memory[:size]
+
+        def part(start: int) -> None:
+            piece = slice(start, start + self.block)
+            result[piece] = self.evaluate(op, [x[piece] for x in arguments])
+
+        starts = range(0, size, self.block)
+        for _ in threads.map(part, starts) if len(starts) > 1 else map(part, starts):
+            pass
         return result
 
     def evaluate(self, op: str, arguments: Sequence[np.ndarray]) -> np.ndarray:
@@ -146,7 +157,8 @@ class Adapter(Source):
 
     def __init__(self, wanted: str) -> None:
         context = multiprocessing.get_context("spawn")
-        self.memory = shared_memory.SharedMemory(create=True, size=4 * samples.CHUNK)
+        self.memory = shared_memory.SharedMemory(create=True, size=SLOTS * 4 * samples.CHUNK)
+        self.slot = 0
         self.pipe, other = context.Pipe()
         self.process = context.Process(target=serve, args=(other, wanted, self.memory.name), daemon=True)
         self.process.start()
@@ -167,15 +179,13 @@ class Adapter(Source):
         return answer
 
     def begin(self, op: str, request: Request) -> None:
-        self.pipe.send((op, request))
+        self.slot = (self.slot + 1) % SLOTS
+        self.pipe.send((op, request, self.slot))
 
-    def finish(self) -> np.ndarray:
+    def finish(self, memory: np.ndarray | None = None) -> np.ndarray:
+        """The results, in memory that the process writes again when two more requests have begun."""
         count = self.receive()
-        if self._memory.size < count:
-            self._memory = np.empty(max(count, samples.CHUNK), np.float32)
-        result = self._memory[:count]
-        result[:] = np.ndarray((count,), np.float32, self.memory.buf[: 4 * count])
-        return result
+        return slots(self.memory)[self.slot, :count]
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -183,6 +193,14 @@ class Adapter(Source):
         self.process.join(10)
         self.memory.close()
         self.memory.unlink()
+
+
+SLOTS = 2  # results that are being read, and those that are being written
+
+
+def slots(memory: shared_memory.SharedMemory) -> np.ndarray:
+    """The shared memory of an adapter's process as arrays of float32."""
+    return np.ndarray((SLOTS, samples.CHUNK), np.float32, memory.buf)
 
 
 def describe(adapter: Any) -> tuple[str, str]:
@@ -204,11 +222,9 @@ def serve(pipe: Any, wanted: str, name: str) -> None:
             source = Local("webgpu")
             pipe.send((source.name, source.driver))
             while (message := pipe.recv()) is not None:
-                op, request = message
+                op, request, slot = message
                 source.begin(op, request)
-                result = source.finish()
-                np.ndarray(result.shape, np.float32, memory.buf[: 4 * result.size])[:] = result
-                pipe.send(result.size)
+                pipe.send(source.finish(slots(memory)[slot]).size)
         except (EOFError, KeyboardInterrupt):
             pass
         except DeviceError as error:

@@ -20,7 +20,7 @@ from ..files import cache_folder, write_atomically
 from . import measure, samples
 from .measure import BLOCK, Record
 from .oracle import EITHER_ZERO, fingerprint, oracle, rows
-from .sources import Source, arguments_of
+from .sources import Source, arguments_of, threads
 
 __all__ = ["State", "exhaustive", "sampled"]
 
@@ -51,20 +51,51 @@ class State:
         write_atomically(self.path, json.dumps({"ops": self.ops}))
 
 
+PART = 1 << 18  # arguments that one thread compares at a time
+
+
 def compare_all(
     op: str, arguments: Sequence[np.ndarray], results: dict[str, np.ndarray], records: dict[str, Record]
 ) -> None:
     """Compare the results of all sources for the same arguments with one evaluation of the exact values."""
+    worst = {name: record.worst for name, record in records.items()}
+
+    def part(start: int) -> tuple[dict[str, Record], dict[str, list[np.ndarray]]]:
+        piece = slice(start, start + PART)
+        return compare_part(op, [x[piece] for x in arguments], {n: got[piece] for n, got in results.items()}, worst)
+
+    found = list(threads.map(part, range(0, arguments[0].size, PART)))
+    digests: dict[tuple, str] = {}
+    for name, record in records.items():
+        before = record.digest
+        blocks = [bits for _, parts in found for bits in parts[name]]
+        for piece, _ in found:
+            record.merge(piece[name])
+        key = (before, *map(id, blocks))  # equal blocks are shared, so that equal results are digested once
+        if key not in digests:
+            digest = hashlib.sha256(before.encode())
+            for bits in blocks:
+                digest.update(bits.data)
+            digests[key] = digest.hexdigest()
+        record.digest = digests[key]
+
+
+def compare_part(
+    op: str, arguments: Sequence[np.ndarray], results: dict[str, np.ndarray], worst: dict[str, float]
+) -> tuple[dict[str, Record], dict[str, list[np.ndarray]]]:
+    """The records of a part by source, and the bits that their digests are made from; `worst` is known of before."""
     exact = oracle(op)
+    records = {name: Record(worst=worst[name]) for name in results}
     parts: dict[str, list[np.ndarray]] = {name: [] for name in results}
     for start in range(0, arguments[0].size, BLOCK):
         block = [x[start : start + BLOCK] for x in arguments]
         with np.errstate(all="ignore"):
-            wanted = exact(*(x.astype(np.float64) for x in block))
+            reference = measure.Reference(exact(*(x.astype(np.float64) for x in block)), block)
             first: np.ndarray | None = None
             known: list[tuple[np.ndarray, Record, np.ndarray, np.ndarray | None]] = []
             for name, result in results.items():
                 got = result[start : start + BLOCK]
+                record = records[name]
                 if first is None:
                     first = got
                 # Sources mostly agree in every bit: then one comparison serves them all.
@@ -72,27 +103,21 @@ def compare_all(
                     (seen for seen in known if np.array_equal(got.view(np.uint32), seen[0].view(np.uint32))), None
                 )
                 if same is None:
-                    found = measure.compare(got, wanted, block, exact, op in EITHER_ZERO)
+                    least = min(each.worst for each in records.values())
+                    found = measure.compare(got, reference, block, exact, op in EITHER_ZERO, least)
                     differ = measure.differences(got, first, block) if got is not first else None
-                    same = (got, found, measure.canonical(got, block), differ)
+                    same = (got, found, measure.canonical(got, block, reference.denormals), differ)
                     known.append(same)
                 _, found, bits, differ = same
-                record = records[name]
                 record.merge(found)
                 parts[name].append(bits)
                 if differ is not None and (count := int(np.count_nonzero(differ))):
                     record.different += count
                     record.different_at = record.different_at or measure.place(int(differ.argmax()), block, got, first)
-    digests: dict[tuple, str] = {}
-    for name, blocks in parts.items():
-        before = records[name].digest
-        key = (before, *map(id, blocks))  # equal blocks are shared, so that equal results are digested once
-        if key not in digests:
-            digest = hashlib.sha256(before.encode())
-            for bits in blocks:
-                digest.update(bits.data)
-            digests[key] = digest.hexdigest()
-        records[name].digest = digests[key]
+    for record in records.values():
+        if not record.worst_at:
+            record.worst = 0.0  # nothing was worse than what is known
+    return records, parts
 
 
 def sampled(op: str, sources: Iterable[Source], count: int = 1 << 18) -> dict[str, Record]:
