@@ -97,6 +97,15 @@ fn wt_exp_c64(z: c64) -> c64 {
     return c64(wt_cos_f32(z.y) * size * more, wt_sin_f32(z.y) * size * more);
 }
 
+fn wt_exp2_c64(z: c64) -> c64 {
+    if (!wt_isfinite_f32(z.x) | !wt_isfinite_f32(z.y) | (z.x > 127.0f)) { return wt_exp_c64(z * 0.693147181f); }
+    if (wt_magnitude_f32(z.y) == 0u) { return c64(wt_exp2_f32(z.x), z.y); }
+    // The angle is y log(2): in two parts, of which the first is exact, because both factors have 12 bits.
+    let high = bitcast<f32>(bitcast<u32>(z.y) & 0xfffff000u);
+    let turn = wt_polar_f32(wt_exp2_f32(z.x), high * 0.693115234375f);
+    return wt_mul_c64(turn, wt_polar_f32(1.0f, high * 3.19461849e-05f + (z.y - high) * 0.693147181f));
+}
+
 fn wt_expm1_c64(z: c64) -> c64 {
     if (wt_magnitude_f32(z.y) == 0u) { return c64(wt_expm1_f32(z.x), z.y); }
     let sine = wt_sin_f32(0.5f * z.y);
@@ -157,11 +166,43 @@ fn wt_pow_c64(z: c64, power: c64) -> c64 {
     return wt_polar_f32(size, power.x * log.y + power.y * log.x);
 }
 
+// By half angles: the sums under the fraction have terms of one sign, so that nothing cancels next to the poles.
 fn wt_sigmoid_c64(z: c64) -> c64 {
-    let small = wt_exp_c64(select(wt_neg_c64(z), z, z.x < 0.0f)); // never overflows
-    let below = small + c64(1.0f, 0.0f);
-    if (z.x < 0.0f) { return wt_divide_c64(small, below); }
-    return wt_reciprocal_c64(below);
+    let below_zero = wt_lt_f32(z.x, 0.0f);
+    if (wt_isinf_f32(z.x) & !wt_isfinite_f32(z.y)) { return c64(select(1.0f, 0.0f, below_zero), 0.0f); }
+    let size = wt_neg_f32(wt_abs_f32(z.x));
+    let small = wt_exp_f32(size);
+    let away = wt_neg_f32(wt_expm1_f32(size));
+    let sine = wt_sin_f32(0.5f * z.y);
+    let cosine = wt_cos_f32(0.5f * z.y);
+    let square = 2.0f * small * cosine * cosine;
+    let below = away * away + 2.0f * square;
+    let real = select(away + square, small * (2.0f * cosine * cosine - away), below_zero);
+    return c64(wt_divide_f32(real, below), wt_divide_f32(2.0f * small * sine * cosine, below));
+}
+
+// log(exp(a) + exp(b)), on the branch next to the one with the larger real part.
+fn wt_logaddexp_c64(a: c64, b: c64) -> c64 {
+    if (wt_isnan_c64(a) | wt_isnan_c64(b)) { return c64(wt_nan_f32(), wt_nan_f32()); }
+    let first = a.x >= b.x;
+    let high = select(b, a, first);
+    let low = select(a, b, first);
+    if (wt_isinf_f32(high.x) & (high.x == low.x)) {
+        if (high.x < 0.0f) { return low; }
+        return wt_log_c64(wt_exp_c64(low) + wt_exp_c64(high));
+    }
+    return high + wt_log1p_c64(wt_exp_c64(low - high));
+}
+
+fn wt_nan_to_num_c64(z: c64, nan: c64, high: c64, low: c64) -> c64 {
+    return c64(wt_nan_to_num_f32(z.x, nan.x, high.x, low.x), wt_nan_to_num_f32(z.y, nan.x, high.x, low.x));
+}
+
+// The argument of the sine is reduced before pi is multiplied.
+fn wt_sinc_c64(z: c64) -> c64 {
+    if ((wt_magnitude_f32(z.x) == 0u) & (wt_magnitude_f32(z.y) == 0u)) { return c64(1.0f, 0.0f); }
+    let reduced = c64(z.x - 2.0f * wt_round_f32(0.5f * z.x), z.y) * 3.14159265f;
+    return wt_divide_c64(wt_sin_c64(reduced), z * 3.14159265f);
 }
 
 // ---- circular and hyperbolic functions ------------------------------------------------------------------------------

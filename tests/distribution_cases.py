@@ -60,6 +60,13 @@ CASES: list[tuple[str, str]] = [
     ("LogisticNormal(t([0., 1.]), t([1., 0.5]))", "[[0.2, 0.5, 0.3]]"),
     ("RelaxedBernoulli(t(0.7), t([0.2, 0.5, 0.9]))", UNIT),
     ("RelaxedOneHotCategorical(t(0.7), t([0.2, 0.5, 0.3]))", "[[0.2, 0.5, 0.3]]"),
+    ("VonMises(t([0., 1., -1.]), t([0.3, 2., 40.]))", "[-2.5, 0.3, -1.1]"),
+    ("ContinuousBernoulli(t([0.1, 0.4999, 0.8]))", UNIT),
+    ("ContinuousBernoulli(logits=t([-3., 0.1, 1.]))", UNIT),
+    ("Wishart(t([2.5, 7.]), t([[2., 0.5], [0.5, 1.]]))", "[[[1., 0.3], [0.3, 2.]], [[9., 2.], [2., 7.]]]"),
+    ("Wishart(t(4.), precision_matrix=t([[2., 0.5], [0.5, 1.]]))", "[[[1., 0.3], [0.3, 2.]]]"),
+    ("Wishart(t(4.), scale_tril=t([[2., 0.], [0.5, 1.]]))", "[[[1., 0.3], [0.3, 2.]]]"),
+    ("LKJCholesky(3, t([0.5, 2.5]))", "[[1., 0., 0.], [0.6, 0.8, 0.], [0., 0.28, 0.96]]"),
 ]
 
 PAIRS = [
@@ -74,7 +81,33 @@ PAIRS = [
     "Pareto(t(2.), t(1.5))|Pareto(t(1.), t(3.))",
     "MultivariateNormal(t([0., 1.]), t([[2., 0.5], [0.5, 1.]]))|MultivariateNormal(t([1., 1.]), t([[1., 0.2], [0.2, 3.]]))",
     "Independent(Normal(t([0., 1.]), 2.), 1)|Independent(Normal(t([1., 1.]), 1.), 1)",
+    "ContinuousBernoulli(t([0.1, 0.5, 0.8]))|ContinuousBernoulli(t([0.3, 0.4, 0.5]))",
+    "Wishart(t(4.), t([[2., 0.5], [0.5, 1.]]))|Wishart(t(3.), t([[1., 0.2], [0.2, 3.]]))",
+    "Bernoulli(t([0.2, 0.7]))|Poisson(t(1.5))", "Poisson(t(1.5))|Bernoulli(t([0.2, 0.7]))", "Poisson(t(1.5))|Binomial(3, t([0.2, 0.7]))",
+    "TransformedDistribution(Normal(t(0.), 1.), AffineTransform(1., 2.))"
+    "|TransformedDistribution(Normal(t(1.), 2.), AffineTransform(1., 2.))",
+    "LowRankMultivariateNormal(t([0., 1.]), t([[2.], [0.5]]), t([1., 0.3]))|MultivariateNormal(t([1., 1.]), t([[1., 0.2], [0.2, 3.]]))",
 ]  # fmt: skip
+
+# One of each kind that has divergences from the others.
+KINDS = {
+    "Beta": "Beta(t(2.), t(1.5))", "ContinuousBernoulli": "ContinuousBernoulli(t([0.1, 0.5, 0.8]))",
+    "Exponential": "Exponential(t(0.7))", "Gamma": "Gamma(t(2.), t(1.5))", "Gumbel": "Gumbel(t(0.5), t(1.5))",
+    "Laplace": "Laplace(t(0.5), t(1.5))", "Normal": "Normal(t(0.5), t(1.5))", "Pareto": "Pareto(t(0.5), t([0.8, 1.5, 3.]))",
+    "Uniform": "Uniform(t([0., 0.6, -1.]), t([1., 0.9, 2.]))",
+}  # fmt: skip
+MIXED = """Beta|ContinuousBernoulli Beta|Exponential Beta|Gamma Beta|Normal Beta|Uniform Beta|Pareto ContinuousBernoulli|Exponential
+    ContinuousBernoulli|Normal ContinuousBernoulli|Pareto Exponential|Gamma Exponential|Gumbel
+    Exponential|Normal Exponential|Beta Exponential|Pareto Exponential|Uniform Gamma|Exponential Gamma|Gumbel Gamma|Normal
+    Gamma|ContinuousBernoulli Gamma|Uniform Gumbel|Normal Gumbel|Gamma Laplace|Normal Laplace|Beta Normal|Gumbel Normal|Laplace
+    Normal|Exponential Normal|Uniform Pareto|Exponential Pareto|Gamma Pareto|Normal Pareto|Beta Uniform|Beta
+    Uniform|Exponential Uniform|Gamma Uniform|Gumbel Uniform|Normal Uniform|Pareto""".split()
+# PyTorch takes what touches the bounds of the interval from 0 to 1 for what reaches beyond them: here nothing touches.
+PAIRS += [
+    "ContinuousBernoulli(t([0.1, 0.5, 0.8]))|Uniform(t([-0.5, 0.2, -1.]), t([1.5, 0.9, 2.]))",
+    "Uniform(t([0.1, 0.6, -1.]), t([0.9, 0.8, 2.]))|ContinuousBernoulli(t([0.1, 0.5, 0.8]))",
+]
+PAIRS += ["|".join(KINDS[kind] for kind in pair.split("|")) for pair in MIXED]
 
 
 def made(library: Any, text: str, to: Any) -> Any:
@@ -104,7 +137,7 @@ def everything(library: Any, to: Any, text: str, values: str, only: Any = None) 
 
 def divergence(library: Any, to: Any, pair: str) -> np.ndarray:
     p, q = (made(library, text, to) for text in pair.split("|"))
-    return library.distributions.kl_divergence(p, q).cpu().numpy()
+    return library.distributions.kl_divergence(p, q).detach().cpu().numpy()
 
 
 if __name__ == "__main__":

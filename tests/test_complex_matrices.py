@@ -8,7 +8,6 @@ import pytest
 import webtorch
 from webtorch import linalg
 from webtorch.autograd import gradcheck, gradgradcheck
-from webtorch.errors import DTypeError
 
 RANDOM = np.random.default_rng(11)
 
@@ -132,16 +131,93 @@ def test_svd_of_complex_matrices(device):
     np.testing.assert_allclose((U * S.unsqueeze(-2) @ V.mH).numpy(), TALL, atol=1e-4)
 
 
-def test_vectors_have_no_gradient():
-    """Their phase is arbitrary: an error when a gradient is wanted, and not before."""
-    x = webtorch.tensor(HERMITIAN[0], device="cpu", requires_grad=True)
-    for vectors in (linalg.eigh(x).eigenvectors, linalg.svd(x).U, linalg.qr(x).Q):
-        with pytest.raises(NotImplementedError, match="no derivative for webtorch.complex128 matrices"):
-            vectors.real.sum().backward()
+def vectors_of(function):
+    """Losses that turning the vectors by phases leaves as they are."""
+    weights = webtorch.tensor(np.random.default_rng(4).standard_normal((5, 5)), device="cpu")
+
+    def loss(x):
+        parts = function(x)
+        if len(parts) == 3:
+            left, _, right = parts
+            return (left @ right).abs(), (left.abs() ** 2 * weights[: left.shape[-2], : left.shape[-1]]).sum()
+        vectors = parts[1]
+        if function is linalg.qr:
+            return parts
+        return (vectors.abs() ** 2 * weights[: vectors.shape[-2], : vectors.shape[-1]]).sum(), parts[0].abs() ** 2
+
+    return loss
 
 
-def test_what_complex_matrices_have_not(device):
-    x = webtorch.tensor(HERMITIAN.astype(np.complex64), device=device)
-    for function in (linalg.ldl_factor, webtorch.geqrf, lambda x: linalg.householder_product(x, x.select(-1, 0))):
-        with pytest.raises(DTypeError, match="complex matrices are taken by linalg.inv"):
-            function(x)
+GENERAL = A[0]
+VECTORS = {
+    "eig": (linalg.eig, GENERAL), "eig of real": (linalg.eig, GENERAL.real), "eigvals": (lambda x: (0, linalg.eigvals(x)), GENERAL),
+    "eigh": (lambda x: linalg.eigh((x + x.mH) / 2), GENERAL), "svd": (lambda x: linalg.svd(x, False), GENERAL),
+    "svd of tall": (lambda x: linalg.svd(x, False), TALL[0]), "svd of wide": (lambda x: linalg.svd(x, False), WIDE[0]),
+    "qr": (linalg.qr, GENERAL), "qr of tall": (linalg.qr, TALL[0]), "qr of wide": (linalg.qr, WIDE[0]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_gradients_of_vectors(name):
+    function, matrix = VECTORS[name]
+    x = webtorch.tensor(matrix, device="cpu", requires_grad=True)
+    loss = function if name.startswith("qr") else vectors_of(function)
+    if name == "eigvals":
+        loss = lambda x: (linalg.eigvals(x).abs() ** 2).sum()  # noqa: E731 (the order is numpy's)
+    assert gradcheck(loss, [x], atol=1e-5, rtol=1e-4, fast_mode=True)
+    assert gradgradcheck(loss, [x], atol=1e-3, rtol=1e-3, fast_mode=True)
+
+
+PHASES = [
+    ("linalg_eigh_backward", lambda x: linalg.eigh(x @ x.mH).eigenvectors), ("linalg_eig_backward", lambda x: linalg.eig(x)[1]),
+    ("svd_backward", lambda x: linalg.svd(x).U), ("svd_backward", lambda x: linalg.svd(x).Vh),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "function"), PHASES)
+def test_phases_have_no_gradient(call, function, device):
+    """They are arbitrary: an error when a gradient is wanted (on a GPU, when it is read), and not before."""
+    x = webtorch.tensor(GENERAL.astype(np.complex64), device=device, requires_grad=True)
+    loss = function(x).real.sum() + function(x).imag.sum()
+    with pytest.raises(RuntimeError, match=f"{call}: .* is ill-defined"):
+        webtorch.autograd.grad(loss, x)[0].tolist()
+
+
+def test_gradients_of_vectors_on_the_device(device):
+    x = webtorch.tensor(GENERAL.astype(np.complex64), device=device, requires_grad=True)
+    y = webtorch.tensor(GENERAL, device="cpu", requires_grad=True)
+    for function in (linalg.eig, lambda z: linalg.eigh(z @ z.mH), lambda z: linalg.svd(z)[::2], linalg.qr):
+        grads = []
+        for z in (x, y):
+            size = function(z)[1].abs()
+            (grad,) = webtorch.autograd.grad((size * size * size).sum(), z)
+            grads.append(grad.cpu().numpy())
+        np.testing.assert_allclose(grads[0], grads[1], rtol=2e-3, atol=2e-3 * np.abs(grads[1]).max())
+
+
+def test_reflections(device):
+    x = webtorch.tensor(TALL.astype(np.complex64), device=device)
+    a, tau = webtorch.geqrf(x)
+    Q, R = linalg.householder_product(a, tau), a[:, :3].triu()
+    np.testing.assert_allclose((Q @ R).numpy(), TALL, atol=1e-4)
+    np.testing.assert_allclose((Q.mH @ Q).numpy(), np.broadcast_to(np.eye(3), (2, 3, 3)), atol=1e-5)
+    back = webtorch.ormqr(a, tau, webtorch.ormqr(a, tau, x), transpose=True)
+    np.testing.assert_allclose(back.numpy(), TALL, atol=1e-4)
+
+
+@pytest.mark.parametrize("hermitian", [False, True])
+def test_ldl_factors(hermitian, device):
+    """The solution solves, and the factors are those of the matrix: also where rows are swapped and blocks are of two rows."""
+    matrix = A + adjoint(A) if hermitian else A + np.swapaxes(A, -1, -2)
+    matrix[0, range(4), range(4)] = 0
+    x = webtorch.tensor(matrix.astype(np.complex64), device=device)
+    LD, pivots = linalg.ldl_factor(x, hermitian=hermitian)
+    assert (pivots < 0).any().item()
+    solved = linalg.ldl_solve(
+        LD, pivots, webtorch.tensor(RIGHT.astype(np.complex64), device=device), hermitian=hermitian
+    )
+    np.testing.assert_allclose(solved.numpy(), np.linalg.solve(matrix, RIGHT), rtol=1e-3, atol=1e-3)
+    with webtorch.no_grad():
+        LD, pivots = linalg.ldl_factor(webtorch.tensor(matrix[0], device="cpu"), hermitian=hermitian)
+    right = webtorch.tensor(RIGHT[0], device="cpu", requires_grad=True)
+    assert gradcheck(lambda b: linalg.ldl_solve(LD, pivots, b, hermitian=hermitian), [right], fast_mode=True)

@@ -65,6 +65,8 @@ from .scattering import *  # noqa: F403
 from .sampling import *  # noqa: F403
 from .torchjs_names import *  # noqa: F403
 from .linalg.flat import *  # noqa: F403
+from .linalg.low_rank import lobpcg, pca_lowrank, svd_lowrank
+from .memory import TypedStorage, UntypedStorage
 from . import linalg
 from .determinism import *  # noqa: F403
 from .einops import *  # noqa: F403

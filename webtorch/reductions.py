@@ -394,8 +394,9 @@ def cummin(input: Tensor, dim: int) -> CumulativeExtreme:
 def log_of_sum(a: Tensor, b: Tensor) -> Tensor:
     """log(exp(a) + exp(b)), with a gradient of zero, not NaN, where both are minus infinity."""
     with no_grad():
-        top = TABLE["maximum"](a.detach(), b.detach())
-        top = where(top.abs() == math.inf, 0.0, top)
+        a_, b_ = a.detach(), b.detach()
+        top = where(a_.real >= b_.real, a_, b_) if a.dtype.is_complex else TABLE["maximum"](a_, b_)
+        top = where(top.real.abs() == math.inf, 0.0, top)
     total = (a - top).exp() + (b - top).exp()
     empty = total == 0
     return where(empty, -math.inf, where(empty, 1.0, total).log() + top)
@@ -405,13 +406,13 @@ def log_of_sum(a: Tensor, b: Tensor) -> Tensor:
 @autocasts
 @widened
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
-    """log(cumsum(exp(input))) along `dim`, without overflow.
+    """log(cumsum(exp(input))) along `dim`, without overflow. Imaginary parts are meant up to whole turns.
 
     >>> import webtorch
     >>> webtorch.logcumsumexp(webtorch.tensor([0.0, 0.0]), 0)
     tensor([0.0000, 0.6931])
     """
-    if not input.dtype.is_floating_point:
+    if not input.dtype.is_differentiable:
         raise DTypeError(f"logcumsumexp: not implemented for {input.dtype}; convert with .float() first")
     dim = normalize_dim(dim, input.ndim, "logcumsumexp")
     return running(input, dim, log_of_sum) if input._shape and input._shape[dim] > 1 else input.clone()

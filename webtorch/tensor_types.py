@@ -147,8 +147,9 @@ def is_storage(obj: Any) -> bool:
     False
     """
     from .graph import Storage
+    from .memory import UntypedStorage
 
-    return isinstance(obj, Storage)
+    return isinstance(obj, (Storage, UntypedStorage))
 
 
 def typename(obj: Any) -> str:

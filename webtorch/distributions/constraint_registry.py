@@ -9,6 +9,7 @@ from . import constraints
 from .transforms import (
     AffineTransform,
     ComposeTransform,
+    CorrCholeskyTransform,
     ExpTransform,
     IndependentTransform,
     LowerCholeskyTransform,
@@ -66,6 +67,7 @@ for _registry in (biject_to, transform_to):
     )
     for _bounded in (constraints.interval, constraints.half_open_interval, constraints.open_interval):
         _registry.register(_bounded, between)
+    _registry.register(constraints.corr_cholesky, lambda constraint: CorrCholeskyTransform())
     _registry.register(constraints.lower_cholesky, lambda constraint: LowerCholeskyTransform())
     _registry.register(constraints.positive_definite, lambda constraint: PositiveDefiniteTransform())
     _registry.register(

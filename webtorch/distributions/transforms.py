@@ -5,17 +5,30 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .. import creation, functional
+from .. import creation, functional, movement
 from ..tensor import Tensor
 from . import constraints
 from .distribution import softplus, sum_rightmost
 
 __all__ = [
-    "AbsTransform", "AffineTransform", "ComposeTransform", "CumulativeDistributionTransform", "ExpTransform", "IndependentTransform",
+    "AbsTransform", "AffineTransform", "CatTransform", "ComposeTransform", "CorrCholeskyTransform", "CumulativeDistributionTransform",
+    "ExpTransform", "IndependentTransform",
     "LowerCholeskyTransform", "PositiveDefiniteTransform", "PowerTransform", "ReshapeTransform", "SigmoidTransform",
     "SoftmaxTransform", "SoftplusTransform", "StackTransform", "StickBreakingTransform", "TanhTransform", "Transform",
     "identity_transform",
 ]  # fmt: skip
+
+
+UNCOMPARED = ("_cache_size", "_pair", "bijective", "codomain", "domain", "sign")
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two attributes of transforms are equal."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(value, other[name]) for name, value in one.items())
+    if isinstance(one, Tensor) or isinstance(other, Tensor):
+        return bool((one == other).all())  # type: ignore[union-attr]
+    return one == other
 
 
 class Transform:
@@ -91,7 +104,11 @@ class Transform:
         return shape
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (type(self) is type(other) and type(self).__init__ is Transform.__init__)
+        """Of one class and with the same numbers."""
+        return self is other or (type(self) is type(other) and alike(self.described(), other.described()))  # type: ignore[attr-defined]
+
+    def described(self) -> dict:
+        return {name: value for name, value in vars(self).items() if name not in UNCOMPARED}
 
     __hash__ = object.__hash__
 
@@ -432,6 +449,66 @@ class PositiveDefiniteTransform(Transform):
         return LowerCholeskyTransform().inverse(linalg.cholesky(y))
 
 
+class CorrCholeskyTransform(Transform):
+    """The Cholesky factor of a correlation matrix of n rows from n (n - 1) / 2 numbers, row by row: each is, after a tanh, the
+    part of what is left of its row's length.
+
+    >>> import webtorch
+    >>> y = webtorch.distributions.CorrCholeskyTransform()(webtorch.tensor([0.5, -1.0, 2.0]))
+    >>> (y * y).sum(-1)
+    tensor([1., 1., 1.])
+    """
+
+    domain, codomain = constraints.real_vector, constraints.corr_cholesky
+    bijective = True
+
+    def rows_of(self, x: Tensor) -> int:
+        return self.forward_shape(x.shape)[-1]
+
+    def below(self, y: Tensor) -> Tensor:
+        """The elements below the diagonal, row by row."""
+        n = y.shape[-1]
+        row, column = movement.tril_indices(n, n, -1, device=y.device).unbind(0)
+        return y.flatten(-2).index_select(-1, row * n + column)
+
+    def _call(self, x: Tensor) -> Tensor:
+        n, count = self.rows_of(x), x.shape[-1]
+        part = x.tanh()
+        # Each place of the matrix takes an element of the vector, or the 0 or the 1 behind it.
+        places = [r * (r - 1) // 2 + c if c < r else count + (c == r) for r in range(n) for c in range(n)]
+        limit = 1 - 2.0**-24 if x.dtype.itemsize <= 4 else 1 - 2.0**-53
+        part = part.clamp(min=-limit, max=limit)
+        ends = creation.tensor([0.0, 1.0], dtype=x.dtype, device=x.device).expand(*x.shape[:-1], 2)
+        picked = functional.cat([part, ends], -1).index_select(-1, creation.tensor(places, device=x.device))
+        matrix = picked.reshape((*x.shape[:-1], n, n))
+        left = (1 - (matrix * matrix).tril(-1)).sqrt().cumprod(-1)
+        one = creation.ones(*x.shape[:-1], n, 1, dtype=x.dtype, device=x.device)
+        return matrix * functional.cat([one, left.narrow(-1, 0, n - 1)], -1)
+
+    def left_of(self, y: Tensor) -> Tensor:
+        """What the places to the left of each have left of the row's squared length, below the diagonal."""
+        square = y * y
+        return self.below(1 - (square.cumsum(-1) - square))
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return (self.below(y) / self.left_of(y).sqrt()).atanh()
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        return 0.5 * self.left_of(y).log().sum(-1) + 2 * (math.log(2) - x - softplus(-2 * x)).sum(-1)
+
+    def forward_shape(self, shape: Any) -> Any:
+        count = shape[-1]
+        n = round((0.25 + 2 * count) ** 0.5 + 0.5)
+        if n * (n - 1) // 2 != count:
+            raise ValueError("Input is not a flattened lower-diagonal number")
+        return (*shape[:-1], n, n)
+
+    def inverse_shape(self, shape: Any) -> Any:
+        if len(shape) < 2 or shape[-2] != shape[-1]:
+            raise ValueError("Input is not square")
+        return (*shape[:-2], shape[-1] * (shape[-1] - 1) // 2)
+
+
 class CumulativeDistributionTransform(Transform):
     """y = the distribution function of x."""
 
@@ -454,6 +531,49 @@ class CumulativeDistributionTransform(Transform):
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return self.distribution.log_prob(x)
+
+
+class CatTransform(Transform):
+    """A transform for each stretch of `lengths` places (by default one each) along a dimension."""
+
+    def __init__(self, tseq: Any, dim: int = 0, lengths: Any = None, cache_size: int = 0) -> None:
+        super().__init__(cache_size)
+        self.transforms, self.dim = list(tseq), dim
+        self.lengths = [1] * len(self.transforms) if lengths is None else list(lengths)
+        self.bijective = all(each.bijective for each in self.transforms)
+        self.domain = constraints.cat([each.domain for each in self.transforms], dim, self.lengths)
+        self.codomain = constraints.cat([each.codomain for each in self.transforms], dim, self.lengths)
+
+    @property
+    def length(self) -> int:
+        """The size of the dimension."""
+        return sum(self.lengths)
+
+    def parts(self, value: Tensor) -> list[Tensor]:
+        if value.shape[self.dim] != self.length:
+            raise ValueError(f"CatTransform: dimension {self.dim} has size {value.shape[self.dim]}, not {self.length}")
+        return list(value.split(self.lengths, self.dim))
+
+    def _call(self, x: Tensor) -> Tensor:
+        pairs = zip(self.transforms, self.parts(x), strict=True)
+        return functional.cat([each(part) for each, part in pairs], self.dim)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        pairs = zip(self.transforms, self.parts(y), strict=True)
+        return functional.cat([each.inverse(part) for each, part in pairs], self.dim)
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        whole = self.domain.event_dim
+        found = []
+        for each, a, b in zip(self.transforms, self.parts(x), self.parts(y), strict=True):
+            found.append(sum_rightmost(each.log_abs_det_jacobian(a, b), whole - each.domain.event_dim))
+        dim = self.dim - x.ndim if self.dim >= 0 else self.dim
+        if dim + whole < 0:
+            return functional.cat(found, dim + whole)
+        total = found[0]
+        for part in found[1:]:
+            total = total + part
+        return total
 
 
 class StackTransform(Transform):

@@ -31,14 +31,6 @@ def per_example(function: Callable) -> Callable:
     return call
 
 
-# What takes complex matrices.
-COMPLEX = tuple(
-    f"linalg.{name}"
-    for name in """inv inv_ex solve det slogdet eig eigh svd svdvals qr lu lu_factor_ex lu_solve cholesky cholesky_ex pinv
-        lstsq cond matrix_rank matrix_power matrix_exp solve_triangular""".split()
-) + ("cholesky_solve", "cholesky_inverse")
-
-
 def check_floating(x: Tensor, call: str) -> None:
     if not isinstance(x, Tensor):
         raise TypeError(f"{call}: expected a Tensor, got {type(x).__name__}; make one with webtorch.tensor(...)")
@@ -58,8 +50,6 @@ def check_matrices(x: Tensor, call: str, square: bool = False, wide: bool = True
             f"{call}: The input tensor A must have at least 2 dimensions, but it has shape {list(x._shape)}",
         )
     check_floating(x, call)
-    if x.dtype.is_complex and call not in COMPLEX:
-        raise DTypeError(f"{call}: not implemented for {x.dtype}; complex matrices are taken by {', '.join(COMPLEX)}")
     if wide and x.dtype.itemsize < 4:
         raise DTypeError(f"{call}: Low precision dtypes not supported. Got {x.dtype}; convert with .float()")
     if square and x._shape[-1] != x._shape[-2]:
@@ -88,8 +78,8 @@ def broadcast_batches(a: Tensor, b: Tensor, call: str) -> tuple[Tensor, Tensor]:
     return a.expand((*lead, *a._shape[-2:])), b.expand((*lead, *b._shape[-2:]))
 
 
-def require(info: Tensor, message: Callable[[int], str]) -> None:
-    """Raise LinAlgError where `info` is not zero: on the cpu at once, on a GPU when a value is next read."""
+def require(info: Tensor, message: Callable[[int], str], kind: type[Exception] = LinAlgError) -> None:
+    """Raise an error where `info` is not zero: on the cpu at once, on a GPU when a value is next read."""
     if not info.numel():
         return
     flat = info.reshape((-1,))
@@ -100,7 +90,7 @@ def require(info: Tensor, message: Callable[[int], str]) -> None:
             return None
         where = f"(Batch element {bad[0]}): " if info.ndim else ""
         call, _, rest = message(int(found[bad[0]])).partition(": ")
-        return LinAlgError(f"{call}: {where}{rest}")
+        return kind(f"{call}: {where}{rest}")
 
     if info.device.type == "webgpu":
         engine.add_check(flat.contiguous()._storage.node, verdict)

@@ -351,14 +351,14 @@ def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> QR:
         with no_grad():
             square = R if m >= n else R.narrow(-1, 0, m).contiguous()
         square = history.triangular_factor.of(square, head)
-        R = square if m >= n else cat([square, Q.mT @ A.narrow(-1, m, n - m)], -1)
+        R = square if m >= n else cat([square, Q.mH @ A.narrow(-1, m, n - m)], -1)
     if mode == "r":
         Q = creation.zeros((0,), dtype=A.dtype, device=A.device)
     return stored("linalg.qr", QR(Q, R), out)
 
 
 def householder_product(A: Tensor, tau: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The first columns of the product of the reflections 1 - tau[i] v v^T, v being the i-th column of A from its
+    """The first columns of the product of the reflections 1 - tau[i] v v^H, v being the i-th column of A from its
     diagonal down, with 1 in place of the diagonal.
 
     >>> import webtorch
@@ -377,5 +377,5 @@ def householder_product(A: Tensor, tau: Tensor, *, out: Tensor | None = None) ->
     columns = A.tril(-1) + creation.eye(m, n, dtype=A.dtype, device=A.device)
     for k in range(count - 1, -1, -1):
         column = columns.narrow(-1, k, 1)
-        result = result - tau.narrow(-1, k, 1).unsqueeze(-1) * (column @ (column.mT @ result))
+        result = result - tau.narrow(-1, k, 1).unsqueeze(-1) * (column @ (column.mH @ result))
     return stored("linalg.householder_product", result, out)

@@ -341,7 +341,7 @@ def orgqr(input: Tensor, tau: Tensor, *, out: Tensor | None = None) -> Tensor:
 def ormqr(
     input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False, *, out: Tensor | None = None
 ) -> Tensor:
-    """`other` multiplied by the whole square product of reflections (or its transpose), from the left or the right.
+    """`other` multiplied by the whole square product of reflections (or its adjoint), from the left or the right.
 
     >>> import webtorch
     >>> a, tau = webtorch.geqrf(webtorch.tensor([[3.0], [4.0]]))
@@ -352,7 +352,7 @@ def ormqr(
     m, n = input._shape[-2:]
     missing = creation.zeros((*input._shape[:-2], m, m - n), dtype=input.dtype, device=input.device)
     whole = factor.householder_product(missing if not n else joined(input, missing), tau)
-    whole = whole.mT if transpose else whole
+    whole = whole.mH if transpose else whole
     return stored("ormqr", whole @ other if left else other @ whole, out)
 
 

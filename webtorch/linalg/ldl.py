@@ -1,4 +1,4 @@
-"""LDL factors of symmetric indefinite matrices, in LAPACK's form: on the host."""
+"""LDL factors of symmetric and Hermitian indefinite matrices, in LAPACK's form: on the host."""
 
 from __future__ import annotations
 
@@ -18,13 +18,24 @@ ALPHA = (1 + 17**0.5) / 8  # of Bunch and Kaufman: bounds the growth of the elem
 WHY = "LDL factors are computed by numpy"
 
 
-def factored(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def size_of(x: np.ndarray) -> np.ndarray:
+    """As LAPACK compares complex numbers: by the sum of the sizes of their parts."""
+    return np.abs(x.real) + np.abs(x.imag) if x.dtype.kind == "c" else np.abs(x)
+
+
+def flipped(x: np.ndarray, hermitian: bool) -> np.ndarray:
+    return x.conj().T if hermitian else x.T
+
+
+def factored(x: np.ndarray, hermitian: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The lower factors of a stack with D on the diagonal and below it, LAPACK's pivots, and the first zero pivot or 0."""
     count, n, _ = x.shape
     result, pivots, info = np.tril(x), np.zeros((count, n), np.int32), np.zeros(count, np.int32)
     for place in range(count):
         a = result[place]
-        a += np.tril(a, -1).T
+        a += flipped(np.tril(a, -1), hermitian)
+        if hermitian:
+            np.fill_diagonal(a, a.diagonal().real)
         k = 0
         while k < n:
             size, other = pivot_of(a, k)
@@ -42,7 +53,7 @@ def factored(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             pivots[place, k : last + 1] = other + 1 if size == 1 else -(other + 1)
             block, below = a[k : last + 1, k : last + 1], a[last + 1 :, k : last + 1].copy()
             factor = np.linalg.solve(block.T, below.T).T
-            a[last + 1 :, last + 1 :] -= factor @ below.T
+            a[last + 1 :, last + 1 :] -= factor @ flipped(below, hermitian)
             a[last + 1 :, k : last + 1] = factor
             k += size
         result[place] = np.tril(a)
@@ -51,24 +62,25 @@ def factored(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def pivot_of(a: np.ndarray, k: int) -> tuple[int, int]:
     """The size of the next block (0 when the column is zero), and the row that is swapped with its last."""
-    below = np.abs(a[k + 1 :, k])
+    below = size_of(a[k + 1 :, k])
+    own = size_of(a[k, k])
     largest = below.max(initial=0.0)
-    if max(abs(a[k, k]), largest) == 0:
+    if max(own, largest) == 0:
         return 0, k
-    if abs(a[k, k]) >= ALPHA * largest:
+    if own >= ALPHA * largest:
         return 1, k
     row = k + 1 + int(below.argmax())
-    others = np.abs(a[row, k:]).copy()
+    others = size_of(a[row, k:]).copy()
     others[row - k] = 0
     most = others.max()
-    if abs(a[k, k]) * most >= ALPHA * largest * largest:
+    if own * most >= ALPHA * largest * largest:
         return 1, k
-    if abs(a[row, row]) >= ALPHA * most:
+    if size_of(a[row, row]) >= ALPHA * most:
         return 1, row
     return 2, row
 
 
-def solved(factors: np.ndarray, pivots: np.ndarray, b: np.ndarray) -> np.ndarray:
+def solved(factors: np.ndarray, pivots: np.ndarray, b: np.ndarray, hermitian: bool = False) -> np.ndarray:
     result = np.array(b)
     n = factors.shape[-1]
     for place in range(len(factors)):
@@ -83,10 +95,10 @@ def solved(factors: np.ndarray, pivots: np.ndarray, b: np.ndarray) -> np.ndarray
             x[[last, other]] = x[[other, last]]
             x[last + 1 :] -= a[last + 1 :, k : last + 1] @ x[k : last + 1]
             block = a[k : last + 1, k : last + 1]
-            x[k : last + 1] = np.linalg.solve(block + np.tril(block, -1).T, x[k : last + 1])
+            x[k : last + 1] = np.linalg.solve(block + flipped(np.tril(block, -1), hermitian), x[k : last + 1])
         for k, size in reversed(starts):
             last, other = k + size - 1, abs(int(pivots[place, k])) - 1
-            x[k : last + 1] -= a[last + 1 :, k : last + 1].T @ x[last + 1 :]
+            x[k : last + 1] -= flipped(a[last + 1 :, k : last + 1], hermitian) @ x[last + 1 :]
             x[[last, other]] = x[[other, last]]
     return result
 
@@ -103,13 +115,14 @@ def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = Fa
     check_matrices(A, call, square=True)
     with no_grad():
         n, lead = A._shape[-1], A._shape[:-2]
-        LD, pivots, info = on_host(call, stacked(A.detach()), factored, WHY)
+        LD, pivots, info = on_host(call, stacked(A.detach()), lambda x: factored(x, hermitian), WHY)
         result = LDLFactorEx(LD.reshape(A._shape), pivots.reshape((*lead, n)), info.reshape(lead))
     return stored(call, result, out)
 
 
 def ldl_factor(A: Tensor, *, hermitian: bool = False, out: Any = None) -> LDLFactor:
-    """The factors of symmetric matrices, A = L D L^T with rows swapped, in LAPACK's form: what `ldl_solve` takes.
+    """The factors of symmetric matrices, A = L D L^T with rows swapped, in LAPACK's form: what `ldl_solve` takes. With
+    `hermitian` complex ones are Hermitian, A = L D L^H.
 
     Computed by numpy on the host; not differentiable.
 
@@ -142,6 +155,6 @@ def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False,
         arrays = host.arrays(
             call, WHY, stacked(factors), swaps.reshape((-1, swaps._shape[-1])), stacked(right.detach())
         )
-        result = leaf(solved(*arrays), B.device).reshape(right._shape)
-    result = history.symmetric_solution.of(result, right, factors=LD.detach(), pivots=pivots)
+        result = leaf(solved(*arrays, hermitian), B.device).reshape(right._shape)
+    result = history.symmetric_solution.of(result, right, factors=LD.detach(), pivots=pivots, hermitian=hermitian)
     return stored(call, result, out)

@@ -56,7 +56,8 @@ def converged(call: str, function: Any, x: np.ndarray) -> Any:
 def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Eigh:
     """The eigenvalues, ascending, and eigenvectors (columns) of symmetric matrices, of which one triangle is read.
 
-    Computed by numpy on the host. The derivative of the eigenvectors is finite only where eigenvalues differ.
+    Computed by numpy on the host. The derivative of the eigenvectors is finite only where eigenvalues differ; of complex ones a
+    loss that depends on their phases raises RuntimeError in its backward.
 
     >>> import webtorch
     >>> webtorch.linalg.eigh(webtorch.tensor([[2.0, 1.0], [1.0, 2.0]])).eigenvalues
@@ -95,7 +96,8 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out
     """A = U diag(S) Vh with orthonormal U and Vh and singular values S, descending; with `full_matrices` U and Vh are square.
 
     Computed by numpy on the host. The derivatives of U and Vh are finite only where singular values differ, and take no
-    note of the columns that `full_matrices` adds.
+    note of the columns that `full_matrices` adds. Of complex ones a loss that depends on their common phase raises
+    RuntimeError in its backward.
 
     >>> import webtorch
     >>> webtorch.linalg.svd(webtorch.tensor([[0.0, 2.0], [1.0, 0.0]])).S
@@ -116,7 +118,14 @@ def with_history(A: Tensor, U: Tensor, S: Tensor, Vh: Tensor) -> tuple[Tensor, T
         left, right = U.narrow(-1, 0, steps).contiguous(), Vh.narrow(-2, 0, steps).contiguous()
         more_left = U.narrow(-1, steps, U._shape[-1] - steps).contiguous()
         more_right = Vh.narrow(-2, steps, Vh._shape[-2] - steps).contiguous()
-    left, right = history.left_singular.of(left, A), history.right_singular.of(right, A)
+    if A.dtype.is_complex:
+        with no_grad():
+            both = cat([left, right.mH], -2)
+        both = history.singular_vectors.of(both, A)
+        m, n = A._shape[-2:]
+        left, right = both.narrow(-2, 0, m), both.narrow(-2, m, n).mH
+    else:
+        left, right = history.left_singular.of(left, A), history.right_singular.of(right, A)
     S = history.singular_values.of(S, A, left=left, right=right)
     U = cat([left, more_left], -1) if more_left._shape[-1] else left
     return U, S, cat([right, more_right], -2) if more_right._shape[-2] else right
@@ -239,21 +248,25 @@ def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
 @per_example
 def eig(A: Tensor, *, out: Any = None) -> Eig:
     """The complex eigenvalues and eigenvectors (columns, of length 1) of square matrices, in no order. Computed by numpy on
-    the host; not differentiable.
+    the host. The derivative of the eigenvectors is finite only where eigenvalues differ; a loss that depends on their phases
+    raises RuntimeError in its backward.
 
     >>> import webtorch
     >>> webtorch.linalg.eig(webtorch.tensor([[2.0, 0.0], [0.0, 3.0]])).eigenvalues.real
     tensor([2., 3.])
     """
     check_matrices(A, "linalg.eig", square=True)
-    if tracks(A):
-        raise RuntimeError("linalg.eig: no derivative; use linalg.eigh for symmetric matrices, or detach()")
 
     def both(x: np.ndarray) -> tuple:
         kind = np.complex64 if x.dtype.itemsize == 4 or x.dtype == np.complex64 else np.complex128
         return tuple(part.astype(kind) for part in converged("linalg.eig", np.linalg.eig, x))
 
-    return stored("linalg.eig", Eig(*on_host("linalg.eig", A, both, WHY)), out)
+    with no_grad():
+        values, vectors = on_host("linalg.eig", A, both, WHY)
+    if tracks(A):
+        vectors = history.general_eigenvectors.of(vectors, A)
+        values = history.general_eigenvalues.of(values, A, vectors=vectors)
+    return stored("linalg.eig", Eig(values, vectors), out)
 
 
 def eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor:

@@ -13,8 +13,9 @@ from ..precision import autocasts
 from ..tensor import Tensor
 from . import describe
 from .binary import numpy_clamp, where
-from .elementwise import Elementwise, floating, floating_only
-from .unary import abs, erf, exp, no_bool, numpy_sigmoid, sigmoid, tanh
+from .elementwise import Elementwise, floating, floating_only, inexact_only
+from .parts import conj
+from .unary import abs, erf, exp, no_bool, numpy_sigmoid, sgn, sigmoid, tanh
 from .variant import Checked, Optioned, Variant
 
 # The constants of `selu`, for which zero mean and unit variance are a fixed point, and of `gelu`'s approximation.
@@ -118,6 +119,13 @@ def silu_gradient(g: Tensor, x: Tensor) -> Tensor:
     return g * (s * (1 + x * (1 - s)))
 
 
+def softsign_gradient(g: Tensor, x: Tensor) -> Tensor:
+    if not x.dtype.is_complex:
+        return g / ((1 + abs(x)) * (1 + abs(x)))
+    below = 1 + abs(x)  # the size of x has a derivative of its own, along x
+    return g / below - sgn(x) * ((conj(x) * g).real / (below * below))
+
+
 def mish_gradient(g: Tensor, x: Tensor) -> Tensor:
     bend = tanh(softplus(x))
     return g * (bend + x * sigmoid(x) * (1 - bend * bend))
@@ -216,7 +224,8 @@ _gelu_tanh = Variant("_gelu_tanh", of="gelu", numpy=numpy_gelu_tanh, dtype=float
     wgsl={"float": "{x} * {t}(0.5) * ({t}(1) + wt_tanh({t}(0.7978845608028654) * ({x} + {t}(0.044715) * {x} * {x} * {x})))"},
     vjp=(gelu_tanh_gradient,), doc="`gelu` with tanh in place of erf.")
 
-silu = Elementwise("silu", numpy=lambda x: x * numpy_sigmoid(x), dtype=floating_only, wgsl={"float": "wt_silu({x})"},
+silu = Elementwise("silu", complex="wt_mul({x}, wt_sigmoid({x}))", numpy=lambda x: x * numpy_sigmoid(x), dtype=inexact_only,
+    wgsl={"float": "wt_silu({x})"},
     vjp=(silu_gradient,), doc="""x * sigmoid(x), also known as swish.
 
 >>> webtorch.silu(webtorch.tensor([-1.0, 2.0]))
@@ -277,15 +286,15 @@ tensor([ 0.3133,  2.1269, 30.0000])
 """)
 
 softsign = Elementwise("softsign", numpy=lambda x: x / (1 + np.abs(x)), dtype=floating_no_bool,
-    wgsl="wt_divide({x}, {t}(1) + wt_abs({x}))",
-    vjp=(lambda g, x: g / ((1 + abs(x)) * (1 + abs(x))),), doc="""x / (1 + |x|).
+    wgsl="wt_divide({x}, {t}(1) + wt_abs({x}))", complex="{x} * wt_reciprocal_f32(1.0f + wt_abs({x}))", holomorphic=False,
+    vjp=(softsign_gradient,), doc="""x / (1 + |x|).
 
 >>> webtorch.softsign(webtorch.tensor([-1.0, 3.0]))
 tensor([-0.5000,  0.7500])
 """)
 
-tanhshrink = Elementwise("tanhshrink", numpy=lambda x: x - np.tanh(x), dtype=floating_no_bool, wgsl="{x} - wt_tanh({x})",
-    vjp=(lambda g, x: g * (tanh(x) * tanh(x)),), doc="""x - tanh(x).
+tanhshrink = Elementwise("tanhshrink", complex="{x} - wt_tanh({x})", numpy=lambda x: x - np.tanh(x), dtype=floating_no_bool,
+    wgsl="{x} - wt_tanh({x})", vjp=(lambda g, x: g * (tanh(x) * tanh(x)),), doc="""x - tanh(x).
 
 >>> webtorch.tanhshrink(webtorch.tensor([-1.0, 2.0]))
 tensor([-0.2384,  1.0360])

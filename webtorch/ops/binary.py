@@ -25,7 +25,7 @@ from .elementwise import (
     logical,
 )
 from .parts import real
-from .unary import isnan, log, no_bool, sigmoid, zeros
+from .unary import isnan, log, no_bool, numpy_exp2, numpy_log1p, sigmoid, zeros
 from .variant import Checked, NextAfter, Optioned, Variant
 
 LN2 = math.log(2)
@@ -92,7 +92,21 @@ def numpy_right_shift(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(inside, np.right_shift(x, np.where(inside, y, 0)), np.where(x < 0, -1, 0))
 
 
+def numpy_logaddexp(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Of complex numbers: what is subtracted is the one with the larger real part, whole, which decides on the branch."""
+    if x.dtype.kind != "c":
+        return np.logaddexp(x, y)
+    first = x.real >= y.real
+    high, low = np.where(first, x, y), np.where(first, y, x)
+    alike = np.isinf(high.real) & (high.real == low.real)
+    result = high + numpy_log1p(np.exp(np.where(alike, 0, low - high)))
+    result = np.where(alike, np.where(high.real < 0, low, np.log(np.exp(low) + np.exp(high))), result)
+    return np.where(np.isnan(x) | np.isnan(y), complex(math.nan, math.nan), result).astype(x.dtype)
+
+
 def numpy_ldexp(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if x.dtype.kind == "c":
+        return x * numpy_exp2(y)
     mantissa, exponent = np.frexp(x)
     steps = np.clip(np.floor(np.where(np.isfinite(y), y, 0)), -100000, 100000)
     part = np.exp2(np.where(np.abs(y) < 100000, y - steps, 0))
@@ -473,7 +487,7 @@ copysign = Elementwise("copysign", numpy=np.copysign, dtype=floating, wgsl="wt_c
 tensor([-1., -2.])
 """)
 
-ldexp = Elementwise("ldexp", numpy=numpy_ldexp, dtype=floating, wgsl="wt_ldexp({x}, {y})",
+ldexp = Elementwise("ldexp", complex="wt_mul({x}, wt_exp2({y}))", numpy=numpy_ldexp, dtype=floating, wgsl="wt_ldexp({x}, {y})",
     vjp=(lambda g, y: ldexp(g, y), lambda g, out: g * out * LN2),
     doc="""x * 2**y, rounded once when y is whole. Integers are taken as the default floating dtype.
 
@@ -489,10 +503,11 @@ hypot = Elementwise("hypot", numpy=np.hypot, dtype=floating_only, wgsl={"float":
 tensor([5.])
 """)
 
-logaddexp = Elementwise("logaddexp", numpy=np.logaddexp, dtype=floating_only,
+logaddexp = Elementwise("logaddexp", complex="wt_logaddexp({x}, {y})", numpy=numpy_logaddexp, dtype=inexact_only,
     wgsl={"float": "wt_logaddexp({x}, {y})"}, inplace=False,
     vjp=(lambda g, x, y: g * sigmoid(x - y), lambda g, x, y: g * sigmoid(y - x)),
-    doc="""log(exp(x) + exp(y)) without overflow. Only for floating dtypes.
+    doc="""log(exp(x) + exp(y)) without overflow. Only for floating and complex dtypes; of complex numbers on the branch next to
+the one with the larger real part.
 
 >>> webtorch.logaddexp(webtorch.tensor([1.0, 1000.0]), webtorch.tensor([1.0, 0.0]))
 tensor([   1.6931, 1000.0000])

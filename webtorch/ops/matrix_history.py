@@ -2,15 +2,16 @@
 
 The rules are those of the literature (Giles 2008, "An extended collection of matrix derivative results"; Walter and
 Lehmann 2013 for QR; Golub and Pereyra 1973 for the pseudoinverse), for one result of a factorisation at a time: what a
-rule needs of the other factors is had from the input and from the result, so that results do not hold each other. Rules for
-real matrices alone are marked; where a complex one comes to them, they raise.
+rule needs of the other factors is had from the input and from the result, so that results do not hold each other. Complex
+eigenvectors and singular vectors may be turned by any phase: a gradient that depends on it has no meaning, and raises.
 """
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
+from .. import batching
+from ..grad_mode import no_grad
 from . import Op, Tensor, tracks
 
 
@@ -18,29 +19,14 @@ class History(Op):
     """The derivative of something computed elsewhere."""
 
     batches = True
-    complex_rule = False  # whether the rule holds for complex matrices, too
 
     def of(self, result: Tensor, *inputs: Tensor, **attributes: Any) -> Tensor:
         """`result` with its history, when one is wanted."""
         if tracks(*inputs):
             from ..autograd.graph import attach
 
-            row = self if self.complex_rule or not any(value.dtype.is_complex for value in inputs) else self.refusing()
-            attach(row, result, inputs, attributes)
+            attach(self, result, inputs, attributes)
         return result
-
-    def refusing(self) -> History:
-        """The same row where its rules do not hold: it raises when a gradient is wanted."""
-
-        def refuse(g: Tensor) -> Tensor:
-            raise NotImplementedError(
-                f"{self.grad_name}: no derivative for {g.dtype} matrices; detach() this result, or use real ones"
-            )
-
-        made = copy.copy(self)
-        made.vjp = tuple(rule and refuse for rule in self.vjp)
-        made.rule_names = tuple(("g",) for _ in self.vjp)
-        return made
 
     def evaluate(self, node: Any, arrays: list):
         raise AssertionError(f"{self.name} holds a derivative; it is never computed")
@@ -116,10 +102,13 @@ def pseudoinverse_gradient(g: Tensor, out: Tensor, x: Tensor) -> Tensor:
     return first
 
 
-def symmetric_gradient(g: Tensor, factors: Tensor, pivots: Tensor) -> Tensor:
+def symmetric_gradient(g: Tensor, factors: Tensor, pivots: Tensor, hermitian: bool) -> Tensor:
+    """The adjoint of a symmetric matrix is its conjugate, that of a Hermitian one the matrix itself."""
     from ..linalg import ldl_solve
 
-    return ldl_solve(factors, pivots, g)
+    if hermitian or not g.dtype.is_complex:
+        return ldl_solve(factors, pivots, g, hermitian=hermitian)
+    return ldl_solve(factors, pivots, g.conj()).conj()
 
 
 # ---- factorisations -------------------------------------------------------------------------------------------------
@@ -144,20 +133,22 @@ def upper_factor_gradient(g: Tensor, out: Tensor, x: Tensor) -> Tensor:
     return triangular(lower.mH, inner, upper=True, unitriangular=True)
 
 
+def completed(x: Tensor) -> Tensor:
+    """The Hermitian matrix of which `x` gives the lower triangle; of the diagonal the real part counts."""
+    strict = x.tril(-1)
+    return strict + strict.mH + x.diagonal(0, -2, -1).real.diag_embed()
+
+
 def orthogonal_factor_gradient(g: Tensor, out: Tensor, x: Tensor) -> Tensor:
     """Of Q in x = QR, for at least as many rows as columns."""
-    factor = (out.mT @ x).triu()
-    inner = -(g.mT @ out)
-    inner = inner.tril() + inner.tril(-1).mT
-    return triangular(factor, (g + out @ inner).mT, upper=True).mT
+    factor = (out.mH @ x).triu()
+    return triangular(factor, (g - out @ completed(g.mH @ out)).mH, upper=True).mH
 
 
 def triangular_factor_gradient(g: Tensor, out: Tensor, x: Tensor) -> Tensor:
     """Of R in x = QR, for at least as many rows as columns."""
     orthogonal = triangular(out, x, upper=True, left=False)
-    inner = out @ g.mT
-    inner = inner.tril() + inner.tril(-1).mT
-    return triangular(out, (orthogonal @ inner).mT, upper=True).mT
+    return triangular(out, (orthogonal @ completed(out @ g.mH)).mH, upper=True).mH
 
 
 # ---- eigenvalues and singular values --------------------------------------------------------------------------------
@@ -168,21 +159,59 @@ def apart(values: Tensor) -> Tensor:
     return values.unsqueeze(-2) - values.unsqueeze(-1) + eye_like(values.unsqueeze(-2))
 
 
+def without_diagonal(x: Tensor) -> Tensor:
+    return x - x.diagonal(0, -2, -1).diag_embed()
+
+
+def require_no_phase(turned: Tensor, call: str, what: str) -> None:
+    """Raise RuntimeError where the gradient along phases, the imaginary parts of `turned`, is not 0. With PyTorch's
+    tolerance; under vmap it is not asked for, as there."""
+    from ..linalg.checks import require
+
+    if not turned.dtype.is_complex or batching.batched((turned,)):
+        return
+    with no_grad():
+        wrong = (turned.detach().imag.abs() > 1e-2).any()
+    require(
+        wrong,
+        lambda _: (
+            f"{call}: {what} are specified up to multiplication by e^{{i phi}}. The specified loss function depends on this "
+            "quantity, so it is ill-defined; take sizes, products with the adjoint, or projections instead"
+        ),
+        RuntimeError,
+    )
+
+
 def eigenvector_gradient(g: Tensor, out: Tensor, x: Tensor) -> Tensor:
-    values = (out * (x @ out)).sum(-2)
-    inner = out.mT @ g
-    inner = (inner - inner.mT) / (2 * apart(values))
-    inner = inner - inner.diagonal(0, -2, -1).diag_embed()
-    return out @ inner @ out.mT
+    """Of the eigenvectors of a Hermitian matrix."""
+    values = (out.conj() * (x @ out)).sum(-2).real
+    inner = out.mH @ g
+    require_no_phase(inner.diagonal(0, -2, -1), "linalg_eigh_backward", "The eigenvectors in the complex case")
+    inner = without_diagonal((inner - inner.mH) / (2 * apart(values)))
+    return out @ inner @ out.mH
+
+
+def general_eigenvalue_gradient(g: Tensor, vectors: Tensor) -> Tensor:
+    return solve(vectors.mH, g.unsqueeze(-1) * vectors.mH)
+
+
+def general_eigenvector_gradient(g: Tensor, out: Tensor, x: Tensor) -> Tensor:
+    """Of the eigenvectors, of length 1, of any square matrix: of those each value is had as their own product with it."""
+    values = (out.conj() * (x.to(out.dtype) @ out)).sum(-2)
+    adjoint = out.mH
+    inner = adjoint @ g
+    along = inner.diagonal(0, -2, -1)
+    require_no_phase(along, "linalg_eig_backward", "The eigenvectors in the complex case")
+    inner = inner - (adjoint @ out) * along.real.unsqueeze(-2)
+    return solve(adjoint, without_diagonal(inner / apart(values).conj()) @ adjoint)
 
 
 def left_singular_gradient(g: Tensor, out: Tensor, x: Tensor) -> Tensor:
-    """Of U in x = U diag(S) V^T."""
+    """Of U in x = U diag(S) V^T, for real matrices."""
     scaled = x.mT @ out  # V diag(S)
     squares = (scaled * scaled).sum(-2)
     inner = out.mT @ g
-    inner = (inner - inner.mT) / apart(squares)
-    inner = inner - inner.diagonal(0, -2, -1).diag_embed()
+    inner = without_diagonal((inner - inner.mT) / apart(squares))
     result = out @ (inner @ scaled.mT)
     if x._shape[-2] > out._shape[-1]:
         side = (g / squares.unsqueeze(-2)) @ scaled.mT
@@ -195,17 +224,38 @@ def right_singular_gradient(g: Tensor, out: Tensor, x: Tensor) -> Tensor:
     return left_singular_gradient(g.mT, out.mT, x.mT).mT
 
 
+def singular_vectors_gradient(g: Tensor, out: Tensor, x: Tensor) -> Tensor:
+    """Of U above V in x = U diag(S) V^H, for complex matrices: both turn by one phase, so that what turns them is asked of
+    both together."""
+    m, n = x._shape[-2:]
+    U, V = out.narrow(-2, 0, m), out.narrow(-2, m, n)
+    left_g, right_g = g.narrow(-2, 0, m), g.narrow(-2, m, n)
+    values = (U.conj() * (x @ V)).sum(-2).real
+    row = values.unsqueeze(-2)
+    gap = apart(values * values)
+    left, right = U.mH @ left_g, V.mH @ right_g
+    turn = left.diagonal(0, -2, -1)
+    require_no_phase(turn + right.diagonal(0, -2, -1), "svd_backward", "The singular vectors in the complex case")
+    inner = without_diagonal((left - left.mH) / gap * row + values.unsqueeze(-1) * ((right - right.mH) / gap))
+    inner = inner + (turn.imag / values * 1j).diag_embed()
+    result = U @ inner @ V.mH
+    if m > out._shape[-1]:
+        result = result + ((left_g - U @ left) / row) @ V.mH
+    if n > out._shape[-1]:
+        result = result + U @ ((right_g - V @ right) / row).mH
+    return result
+
+
 # fmt: off
-def row(name: str, *rules: Any, grad_name: str, real_only: bool = False) -> History:
+def row(name: str, *rules: Any, grad_name: str) -> History:
     made = History(name, public=False, method=False, vjp=rules, grad_name=grad_name)
-    made.complex_rule = not real_only
     made.holomorphic = False  # the rules name adjoints, which for real matrices are transposes
     return made
 
 
 inverse = row("_inverse", lambda g, out: -(out.mH @ g @ out.mH), grad_name="LinalgInvEx")
 solution = row("_solution", lambda g, out, x: -(solve(x.mH, g) @ out.mH), lambda g, x: solve(x.mH, g), grad_name="LinalgSolveEx")
-symmetric_solution = row("_symmetric_solution", symmetric_gradient, grad_name="LinalgLdlSolve", real_only=True)
+symmetric_solution = row("_symmetric_solution", symmetric_gradient, grad_name="LinalgLdlSolve")
 determinant = row("_determinant", determinant_gradient, grad_name="LinalgDet")
 log_determinant = row("_log_determinant", log_determinant_gradient, grad_name="LinalgSlogdet")
 determinant_sign = row("_determinant_sign", determinant_sign_gradient, grad_name="LinalgSlogdet")
@@ -215,13 +265,16 @@ pseudoinverse = row("_pseudoinverse", pseudoinverse_gradient, grad_name="LinalgP
 cholesky_factor = row("_cholesky_factor", cholesky_gradient, grad_name="LinalgCholeskyEx")
 lower_factor = row("_lower_factor", lower_factor_gradient, grad_name="LinalgLu")
 upper_factor = row("_upper_factor", upper_factor_gradient, grad_name="LinalgLu")
-orthogonal_factor = row("_orthogonal_factor", orthogonal_factor_gradient, grad_name="LinalgQr", real_only=True)
-triangular_factor = row("_triangular_factor", triangular_factor_gradient, grad_name="LinalgQr", real_only=True)
+orthogonal_factor = row("_orthogonal_factor", orthogonal_factor_gradient, grad_name="LinalgQr")
+triangular_factor = row("_triangular_factor", triangular_factor_gradient, grad_name="LinalgQr")
 eigenvalues = row("_eigenvalues", lambda g, vectors: (vectors * g.unsqueeze(-2)) @ vectors.mH, grad_name="LinalgEigh")
-eigenvectors = row("_eigenvectors", eigenvector_gradient, grad_name="LinalgEigh", real_only=True)
+eigenvectors = row("_eigenvectors", eigenvector_gradient, grad_name="LinalgEigh")
+general_eigenvalues = row("_general_eigenvalues", general_eigenvalue_gradient, grad_name="LinalgEig")
+general_eigenvectors = row("_general_eigenvectors", general_eigenvector_gradient, grad_name="LinalgEig")
 singular_values = row("_singular_values", lambda g, left, right: (left * g.unsqueeze(-2)) @ right, grad_name="LinalgSvd")
-left_singular = row("_left_singular", left_singular_gradient, grad_name="LinalgSvd", real_only=True)
-right_singular = row("_right_singular", right_singular_gradient, grad_name="LinalgSvd", real_only=True)
+left_singular = row("_left_singular", left_singular_gradient, grad_name="LinalgSvd")
+singular_vectors = row("_singular_vectors", singular_vectors_gradient, grad_name="LinalgSvd")
+right_singular = row("_right_singular", right_singular_gradient, grad_name="LinalgSvd")
 # fmt: on
 
 __all__ = ["History"]

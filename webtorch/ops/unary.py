@@ -74,9 +74,9 @@ def numpy_log1p(x: np.ndarray) -> np.ndarray:
     if x.dtype.kind != "c":
         return np.log1p(x)
     real, imag = x.real, x.imag
-    moved = x.copy()
+    moved = np.array(x)
     moved.real += 1  # 1 + x would lose the sign of a zero
-    result = np.log(moved)
+    result = np.asarray(np.log(moved))
     result.real = np.where(np.abs(x) < 0.5, np.log1p(real * (2 + real) + imag * imag) / 2, result.real)
     return result
 
@@ -87,10 +87,26 @@ def numpy_sign(x: np.ndarray) -> np.ndarray:
 
 def numpy_sigmoid(x: np.ndarray) -> np.ndarray:
     if x.dtype.kind == "c":
-        small = np.exp(np.where(x.real < 0, x, -x))
-        return np.where(x.real < 0, small, np.ones_like(x)) / (1 + small)
+        return numpy_complex_sigmoid(x)
     small = np.exp(-np.abs(x))  # never overflows
     return np.where(x < 0, small, np.ones_like(x)) / (1 + small)
+
+
+def numpy_complex_sigmoid(x: np.ndarray) -> np.ndarray:
+    """By half angles: the sums under the fraction have terms of one sign, so that nothing cancels next to the poles."""
+    small, away = np.exp(-np.abs(x.real)), -np.expm1(-np.abs(x.real))
+    sine, cosine = np.sin(x.imag / 2), np.cos(x.imag / 2)
+    square = 2 * small * cosine * cosine
+    below = away * away + 2 * square
+    result = np.empty(np.shape(x), x.dtype)
+    result.real = np.where(x.real < 0, small * (2 * cosine * cosine - away), away + square) / below
+    result.imag = 2 * small * sine * cosine / below
+    settled = np.isinf(x.real) & ~np.isfinite(x.imag)
+    return np.where(settled, (x.real > 0).astype(x.dtype), result)
+
+
+def numpy_exp2(x: np.ndarray) -> np.ndarray:
+    return np.exp2(x) if x.dtype.kind != "c" else np.exp(x.astype(np.complex128) * LN2).astype(x.dtype)
 
 
 def numpy_frac(x: np.ndarray) -> np.ndarray:
@@ -114,6 +130,10 @@ def numpy_log10(x: np.ndarray) -> np.ndarray:
 
 def numpy_sinc(x: np.ndarray) -> np.ndarray:
     """In float64, with the argument of the sine reduced before pi is multiplied."""
+    if x.dtype.kind == "c":
+        wide = x.astype(np.complex128)
+        reduced = PI * (wide - 2 * np.round(wide.real / 2))
+        return np.where(x == 0, 1.0, np.sin(reduced) / np.where(x == 0, 1.0, PI * wide)).astype(x.dtype)
     size = np.abs(x.astype(np.float64))
     whole = np.round(size)
     sine = np.sin(PI * (size - whole)) * np.where(whole % 2 == 1, -1.0, 1.0)
@@ -121,7 +141,7 @@ def numpy_sinc(x: np.ndarray) -> np.ndarray:
 
 
 def numpy_nan_to_num(x: np.ndarray, nan: float, posinf: float, neginf: float) -> np.ndarray:
-    return np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf) if x.dtype.kind == "f" else x
+    return np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf) if x.dtype.kind in "fc" else x
 
 
 def sinc_gradient(g: Tensor, x: Tensor) -> Tensor:
@@ -184,7 +204,7 @@ class NanToNum(Elementwise):
         if not isinstance(x, Tensor):
             raise TypeError(f"nan_to_num({describe(*inputs)}): expected a Tensor")
         given = {name: value for name, value in given.items() if value is not None}
-        limits = dtypes.finfo(x.dtype) if x.dtype.is_floating_point else None
+        limits = dtypes.finfo(x.dtype.to_real()) if x.dtype.is_differentiable else None
         filled = {"nan": 0.0, "posinf": limits.max if limits else 0, "neginf": limits.min if limits else 0, **given}
         return super().apply(inputs, filled)
 
@@ -283,10 +303,11 @@ _round_coarser = Variant("_round_coarser", of="round",
 
 nan_to_num = NanToNum("nan_to_num", numpy=numpy_nan_to_num, scalars={"nan": 0.0, "posinf": None, "neginf": None},
     wgsl={"float": "wt_nan_to_num({x}, {nan}, {posinf}, {neginf})", "int": "{x}", "bool": "{x}"},
+    complex="wt_nan_to_num({x}, {nan}, {posinf}, {neginf})",
     vjp=(lambda g, x: binary.where(isfinite(x), g, 0),),
     doc="""NaN replaced by `nan`, infinities by `posinf` and `neginf`: by default the largest and smallest finite number.
 
-Other dtypes than floating ones are left as they are.
+Of complex numbers both parts are looked at; integers and bools are left as they are.
 
 >>> webtorch.nan_to_num(webtorch.tensor([float("nan"), 1.0, float("inf")]), posinf=9.0)
 tensor([0., 1., 9.])
@@ -330,7 +351,7 @@ exp = Elementwise("exp", complex="wt_exp({x})", numpy=np.exp, dtype=floating, wg
 tensor([1.0000, 2.7183])
 """)
 
-exp2 = Elementwise("exp2", numpy=np.exp2, dtype=floating, wgsl="wt_exp2({x})",
+exp2 = Elementwise("exp2", complex="wt_exp2({x})", numpy=numpy_exp2, dtype=floating, wgsl="wt_exp2({x})",
     vjp=(lambda g, out: g * out * LN2,), doc="""2 to the power x.
 
 >>> webtorch.exp2(webtorch.tensor([0, 3]))
@@ -458,7 +479,7 @@ atanh = Elementwise("atanh", complex="wt_atanh({x})", numpy=np.arctanh, dtype=fl
 tensor([0.0000, 0.5493])
 """)
 
-sinc = Elementwise("sinc", numpy=numpy_sinc, dtype=floating, wgsl="wt_sinc({x})",
+sinc = Elementwise("sinc", complex="wt_sinc({x})", numpy=numpy_sinc, dtype=floating, wgsl="wt_sinc({x})",
     vjp=(sinc_gradient,), doc="""sin(pi x) / (pi x), and 1 at 0.
 
 >>> webtorch.sinc(webtorch.tensor([0.0, 0.5]))
