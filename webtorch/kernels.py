@@ -11,8 +11,8 @@ import numpy as np
 
 from . import dtypes, engine, oversize
 from .codegen import NARROW, Kernel, Limits, render
-from .errors import ShapeError
-from .fuse import Group
+from .errors import ShaderCompileError, ShapeError
+from .fuse import Group, pending_arguments
 from .graph import Node, Operand
 from .shapes import numel
 
@@ -24,7 +24,7 @@ MAX_PIPELINES = 4096
 def prepare(group: Group, device, limits: Limits) -> tuple[Kernel, Any, str]:
     """The kernel of `group`, its pipeline and its source; everything it reads has a buffer by now.
 
-    The pipeline is None where the kernel needs more bindings than there are: `run` then computes it on the host.
+    The pipeline is None where the kernel needs more bindings than there are: `run` then computes it another way.
     """
     global _pipelines_device
     if device is not _pipelines_device:  # the first device, or a new one after a loss
@@ -42,14 +42,17 @@ def prepare(group: Group, device, limits: Limits) -> tuple[Kernel, Any, str]:
         if group.core is None:
             oversize.slice(kernel)
         if sum(oversize.bindings(kernel)) > limits.max_storage_buffers:
-            return kernel, None, "// computed on the host: it takes more bindings than the adapter has"
+            return kernel, None, "// computed in pieces, or on the host: it takes more bindings than the adapter has"
     key = kernel.key()
     known = _pipelines.get(key)
     if known is None:
-        source = render(kernel)
         reads, writes = oversize.bindings(kernel)
         label = "+".join(node.op.name for node in group.members)[:120]
-        pipeline = device.pipeline(source, label, reads, writes, max(16, (len(kernel.words) + 3) // 4 * 16))
+        try:
+            source = render(kernel)
+            pipeline = device.pipeline(source, label, reads, writes, max(16, (len(kernel.words) + 3) // 4 * 16))
+        except ShaderCompileError as error:
+            raise naming_ops(error, group, device) from None
         known = _pipelines[key] = (pipeline, source)
         if len(_pipelines) > MAX_PIPELINES:
             _pipelines.popitem(last=False)
@@ -58,13 +61,38 @@ def prepare(group: Group, device, limits: Limits) -> tuple[Kernel, Any, str]:
     return kernel, *known
 
 
+def naming_ops(error: ShaderCompileError, group: Group, device: Any) -> ShaderCompileError:
+    """The error of a kernel that does not compile, with the ops that went into it and how to see all of its source."""
+    names = []
+    for node in expanded(group):
+        place = f" from {node.where}" if node.where else ""
+        names.append(f"{node.op.name} {node.dtype.name}{list(node.shape)}{place}")
+    shown = "; ".join(names[:40]) + (f"; and {len(names) - 40} more" if len(names) > 40 else "")
+    how = "The exception's `source` is the whole shader; WEBTORCH_DEBUG=3 names the lines that ops come from"
+    named = ShaderCompileError(f"{error}\n\nThe ops in it: {shown}.\nThe adapter: {device.adapter}.\n{how}.")
+    named.source = error.source
+    return named
+
+
+def expanded(group: Group) -> list[Node]:
+    """The nodes whose code is in the kernel of a group: its members, and the pending ones that are expanded into them."""
+    found: dict[int, Node] = {}
+    stack = list(group.members)
+    while stack:
+        node = stack.pop()
+        if id(node) not in found:
+            found[id(node)] = node
+            stack += [argument.node for argument in pending_arguments(node)]
+    return sorted(found.values(), key=lambda node: node.number)
+
+
 def run(group: Group, kernel: Kernel, pipeline: Any, source: str, device, limits: Limits) -> None:
     """Compute the outputs of `group` by its kernel."""
     check = [node for node in kernel.outputs if engine.CHECK]
     expected = [reference(node, device) for node in check]
     start = time.perf_counter()
     if pipeline is None:
-        oversize.run_on_host(group, kernel, device, limits)
+        oversize.run_otherwise(group, kernel, device, limits)
     elif kernel.sliced is not None:
         oversize.run_in_pieces(group, kernel, pipeline, device)
     else:

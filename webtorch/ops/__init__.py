@@ -134,6 +134,10 @@ class Op:
         """For cores: the kernel that computes a group around this op's node."""
         raise NotImplementedError(self.name)
 
+    def halves(self, node: graph.Node, limits):
+        """For cores: how a node over more memory than can be bound falls in two, see `pieces`; None if it does not."""
+        return None
+
 
 def example_by_example(call: Callable) -> Callable:
     """The call of a kind without a batching rule: under vmap it runs once per example."""

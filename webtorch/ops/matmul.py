@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph, precision, tuning
+from .. import batching, codegen, dtypes, engine, graph, pieces, precision, tuning
 from ..errors import DTypeError
 from ..graph import Operand
 from ..shapes import contiguous_strides, numel
@@ -191,6 +191,48 @@ class Contract(Op):
             kernel.trips = (k // 4 + 4) * 2 + k // 128 + 2
         return kernel
 
+    def halves(self, node: graph.Node, limits):
+        a, b = node.args
+        nb, nm, nk, nn = node.attributes["groups"]
+        wide = [d for d in range(nb) if node.shape[d] > 1]
+        if wide:
+            return pieces.halve_rows(node, wide[0])
+        sizes = [limits.windows((end - first) * x.dtype.itemsize) for x in (a, b) for first, end in [pieces.span(x)]]
+        along = pieces.outermost(a if sizes[0] >= sizes[1] else b)
+        if along is None or along < nb:
+            return None
+        if sizes[0] >= sizes[1] and along < nb + nm:  # rows of a, and of the result
+            if any(size > 1 for size in node.shape[nb:along]):
+                return None
+            parts = [self.part(node, (half, b)) for half in pieces.halve(a, along)]
+            return (parts, None) if parts[0].nbytes % 4 == 0 else None
+        if limits.reproducible:  # the order of additions is not to depend on what can be bound
+            return None
+        inner = along - nb - nm if sizes[0] >= sizes[1] else along - nb
+        if inner < nk:  # parts of the sums
+            both = zip(pieces.halve(a, nb + nm + inner), pieces.halve(b, nb + inner), strict=True)
+            wide = dtypes.accumulator(node.dtype)
+            return [self.part(node, pair, wide) for pair in both], pieces.adder(node, "add", wide)
+        # Columns of b: rows of the transposed product.
+        order_a = (*range(nb), *range(nb + nm, nb + nm + nk), *range(nb, nb + nm))
+        order_b = (*range(nb), *range(nb + nk, nb + nk + nn), *range(nb, nb + nk))
+        turned = self.part(node, (permuted(b, order_b), permuted(a, order_a)), groups=(nb, nn, nk, nm))
+
+        def turn_back(results: list[graph.Node]) -> graph.Node:
+            from . import TABLE
+
+            order = (*range(nb), *range(nb + nn, nb + nn + nm), *range(nb, nb + nn))
+            args = (permuted(results[0].operand(), order),)
+            return graph.Node(TABLE["_copy"], args, {}, node.shape, node.dtype, node.device)
+
+        return [turned], turn_back
+
+    def part(self, node: graph.Node, args: tuple, dtype=None, groups: tuple | None = None) -> graph.Node:
+        """The node of the same contraction of other factors."""
+        groups = groups or node.attributes["groups"]
+        shape = (*args[0].shape[: groups[0] + groups[1]], *args[1].shape[groups[0] + groups[2] :])
+        return graph.Node(self, tuple(args), {"groups": groups}, shape, dtype or node.dtype, node.device)
+
     def variant(self, node: graph.Node, limits, batch: int, m: int, k: int, n: int) -> tuple[str, bool]:
         """Which kernel computes a contraction ("tiled", or blocks of results in registers), and whether for good."""
         room = limits.max_workgroup_invocations >= 256 and m >= 16 and n >= 16
@@ -273,6 +315,11 @@ class Contract(Op):
             (f"{name.upper()}_OVER_K", "true" if over_k else "false"),
             (f"$quad_{name}", f"fn quad_{name}(batch: u32, {first}: u32, {last}: u32) -> vec4<T> {{ return {body}; }}"),
         )
+
+
+def permuted(operand: Operand, order: tuple) -> Operand:
+    shape, strides = (tuple(values[d] for d in order) for values in (operand.shape, operand.strides))
+    return Operand(operand.node, shape, strides, operand.offset)
 
 
 def flat_copy(operand: Operand, shape: tuple) -> Operand:

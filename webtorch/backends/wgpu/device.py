@@ -409,16 +409,20 @@ class WebGPUDevice:
             self._check_owned(buffer)
             return self._submitter.read(buffer.memory, nbytes, offset)
 
-    def copy(self, source: Buffer, target: Buffer, nbytes: int) -> None:
-        """Copy the first ``nbytes`` bytes, in order with the dispatches."""
+    def copy(self, source: Buffer, target: Buffer, nbytes: int, source_offset: int = 0, target_offset: int = 0) -> None:
+        """Copy ``nbytes`` bytes, in order with the dispatches; offsets are multiples of 4."""
         padded = -(-nbytes // 4) * 4
-        if nbytes < 0 or padded > source.size or padded > target.size:
-            raise DeviceError(f"copy of {nbytes} bytes from a buffer of {source.size} to one of {target.size}")
+        inside = source_offset + padded <= source.size and target_offset + padded <= target.size
+        if nbytes < 0 or not inside or source_offset % 4 or target_offset % 4:
+            raise DeviceError(
+                f"copy of {nbytes} bytes from {source_offset} in a buffer of {source.size} to {target_offset} in one of "
+                f"{target.size}"
+            )
         with self._lock:
             self._check_owned(source)
             self._check_owned(target)
             if nbytes and source.memory is not target.memory:
-                self._submitter.copy(source.memory, target.memory, padded)
+                self._submitter.copy(source.memory, target.memory, padded, source_offset, target_offset)
 
     def _check_owned(self, buffer: Buffer) -> None:
         if buffer.uid not in self._pool.memories:

@@ -238,8 +238,8 @@ class Submitter:
             timer.end(self._pass)
         self._recorded()
 
-    def copy(self, source: Memory, target: Memory, nbytes: int) -> None:
-        """Record a copy of the first ``nbytes`` (a multiple of 4)."""
+    def copy(self, source: Memory, target: Memory, nbytes: int, source_offset: int = 0, target_offset: int = 0) -> None:
+        """Record a copy of ``nbytes``; sizes and offsets are multiples of 4."""
         timer = self.timer if self.timer is not None and self.timer.times_copies else None
         if timer is not None:
             timer.prepare()
@@ -247,7 +247,7 @@ class Submitter:
         self._end_pass()
         if timer is not None:
             timer.begin("copy", self._encoder)
-        self._encoder.copy_buffer_to_buffer(source.gpu, 0, target.gpu, 0, nbytes)
+        self._encoder.copy_buffer_to_buffer(source.gpu, source_offset, target.gpu, target_offset, nbytes)
         if timer is not None:
             timer.end(self._encoder)
         source.last_batch = target.last_batch = self.batch
