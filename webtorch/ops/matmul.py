@@ -211,8 +211,8 @@ class Contract(Op):
         inner = along - nb - nm if sizes[0] >= sizes[1] else along - nb
         if inner < nk:  # parts of the sums
             both = zip(pieces.halve(a, nb + nm + inner), pieces.halve(b, nb + inner), strict=True)
-            wide = dtypes.accumulator(node.dtype)
-            return [self.part(node, pair, wide) for pair in both], pieces.adder(node, "add", wide)
+            dtype = dtypes.accumulator(node.dtype)
+            return [self.part(node, pair, dtype) for pair in both], pieces.adder(node, "add", dtype)
         # Columns of b: rows of the transposed product.
         order_a = (*range(nb), *range(nb + nm, nb + nm + nk), *range(nb, nb + nm))
         order_b = (*range(nb), *range(nb + nk, nb + nk + nn), *range(nb, nb + nk))
