@@ -139,11 +139,32 @@ def trace(group: Group, limits: Limits) -> Kernel:
 
 def store_block(kernel: Kernel, group: Group) -> None:
     """The hole `store(i, value)`: the group's members are computed from the core's value at the same index."""
+    core, taken = group.core, set(kernel.input_slots)
     block = kernel.block("store", ("i", "value"))
+    value = block.root("value")
+    if len(group.members) > 1 and (kernel.shader == "custom" or taken & read_beside(group)):
+        # What the core read is read again here, or its code is a user's: a driver might put 0 for (sum + x) - x - sum.
+        kind = block.float_kind(value)
+        value = value if kind is None or kernel.limits.reproducible else block.hidden(kind, value, 0)[0]
     # The core computes in a wider type than a narrow dtype holds: its result is rounded before anyone sees it.
-    block.memo[(id(group.core), 0)] = block.apply("{0}", group.core.dtype, 1) if group.core.dtype in NARROW else 1
+    block.memo[(id(core), 0)] = block.apply("{0}", core.dtype, value) if core.dtype in NARROW else value
     kernel.outputs = list(group.outputs)
     block.returns = tuple((block.node(node, 0), node.dtype) for node in group.outputs)
+
+
+def read_beside(group: Group) -> set[int]:
+    """The ids of the realised nodes that the members of a group read, but for its core."""
+    found: set[int] = set()
+    seen = {id(group.core)}
+    stack = list(group.members)
+    while stack:
+        node = stack.pop()
+        if node.buffer is not None:
+            found.add(id(node))
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack += [argument.node for argument in node.args if isinstance(argument, Operand)]
+    return found
 
 
 def check_sizes(group: Group, device) -> None:

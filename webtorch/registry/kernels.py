@@ -164,9 +164,13 @@ class FunctionKernel(UserKernel):
         kernel = codegen.Kernel(limits, "custom", constants)
         kernel.parameter("count", node.size)
         kernel.parameter("size", node.size)
-        for letter, argument in zip(INPUT_NAMES, node.args, strict=False):
+        for number, (letter, argument) in enumerate(zip(INPUT_NAMES, node.args, strict=False)):
             block = kernel.block(f"load_{letter}", ("i",))
-            block.returns = ((block.operand(argument, 0), argument.dtype),)
+            value = block.operand(argument, 0)
+            kind = None if limits.reproducible else block.float_kind(value)
+            if kind is not None:  # two operands may be the same, or sums: the user's code is to meet rounded values
+                value = block.emit("hide", kind, value, kernel.zero(number))
+            block.returns = ((value, argument.dtype),)
             kernel.parameter(f"size_{letter}", count_of(argument))
         for name, value in node.attributes.items():
             if isinstance(value, (bool, int, float)) and f"load_{name}" in self.source:
