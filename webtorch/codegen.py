@@ -68,6 +68,7 @@ HIDDEN = {
     "c64": "bitcast<vec2<f32>>(bitcast<vec2<u32>>({0}) ^ vec2<u32>({1}))",
 }
 CONSTANTS = 1  # among the sources of a value: the numbers in the text of expressions
+REPEATED = 2500  # characters that a hole may have, calls written out, where it is repeated for each of four neighbours
 _NUMBER = re.compile(r"(?<![\w.{])\d+(?:\.\d+)?(?:f|u)?(?![\w.}])")
 _ON_BITS = re.compile(r"wt_(?:abs|neg|copysign|isnan|isinf|isfinite|signbit)_\w+\(")
 
@@ -167,6 +168,7 @@ class Limits:
     features: frozenset
     is_cpu: bool
     reproducible: bool = False  # whether kernels must give the same bits on every driver
+    compiles_slowly: bool = False  # whether a kernel's length costs more than a loop: software adapters are so
 
     @property
     def pairs(self) -> bool:
@@ -564,9 +566,10 @@ def render_instruction(
         lines, rest = [], f"v{index}"
         for dimension in range(len(words), 0, -1):
             size = word(words[dimension - 1])
-            lines.append(f"let {name}_{dimension} = {rest} % {size};")
-            lines.append(f"let {name}_r{dimension} = {rest} / {size};")
-            rest = f"{name}_r{dimension}"
+            above = f"{name}_r{dimension}"
+            lines.append(f"let {above} = {rest} / {size};")
+            lines.append(f"let {name}_{dimension} = {rest} - {above} * {size};")
+            rest = above
         lines.append(f"let {name}_0 = {rest};")
         return " ".join(lines)
     if operation == "index":
@@ -619,8 +622,8 @@ def render_pad(name: str, source: int, tests: tuple, sums: tuple, offset) -> str
         if step is None:
             conditions.append(f"{shifted} < {word(size)}")
         else:
-            conditions.append(f"({shifted} / {word(step)} < {word(size)} && {shifted} % {word(step)} == 0u)")
             lines.append(f"let {shifted}_q = {shifted} / {word(step)};")
+            conditions.append(f"({shifted}_q < {word(size)} && {shifted}_q * {word(step)} == {shifted})")
             shifted += "_q"
         terms.append(shifted)
     index = "0u"
@@ -894,16 +897,27 @@ def render_block(kernel: Kernel, block: Block, quads: set[int]) -> str:
         if cored:
             text += "fn store(i: u32, folded: T) {}\n"
         text += "fn store4(quad: u32, four: Four) {\n" if cored else "fn compute(quad: u32) {\n"
-        text += "".join(f"  let p{slot} = quad_{slot}(quad);\n" for slot in used_quads)
-        for lane, letter in enumerate("xyzw"):
-            parts = (
-                [f"{base}4u * quad + {lane}u"]
-                + [f"four.{letter}"] * cored
-                + [f"p{slot}.{letter}" for slot in used_quads]
-            )
-            text += f"  let n{lane} = value({', '.join(parts)});\n"
+        looped = kernel.limits.compiles_slowly and prelude.written_out("".join(lines), kernel.limits.pairs) > REPEATED
+        for slot in used_quads:
+            text += f"  {'var' if looped else 'let'} p{slot} = quad_{slot}(quad);\n"
+        if looped:
+            if cored:
+                text += "  var fours = array<T, 4>(four.x, four.y, four.z, four.w);\n"
+            text += "".join(f"  var n{slot}: array<{kind}, 4>;\n" for slot, kind in enumerate(kinds))
+            parts = [f"{base}4u * quad + lane", *["fours[lane]"] * cored, *(f"p{slot}[lane]" for slot in used_quads)]
+            text += f"  for (var lane = 0u; lane < 4u; lane += 1u) {{\n    let all = value({', '.join(parts)});\n"
+            text += "".join(f"    n{slot}[lane] = all.r{slot};\n" for slot in range(len(kinds))) + "  }\n"
+        else:
+            for lane, letter in enumerate("xyzw"):
+                parts = (
+                    [f"{base}4u * quad + {lane}u"]
+                    + [f"four.{letter}"] * cored
+                    + [f"p{slot}.{letter}" for slot in used_quads]
+                )
+                text += f"  let n{lane} = value({', '.join(parts)});\n"
         for slot in range(len(kinds)):
-            text += f"  write4_{slot}(quad, n0.r{slot}, n1.r{slot}, n2.r{slot}, n3.r{slot});\n"
+            four = ", ".join(f"n{slot}[{lane}]" if looped else f"n{lane}.r{slot}" for lane in range(4))
+            text += f"  write4_{slot}(quad, {four});\n"
         return text + "}"
     if block.name == "store":
         for slot, (value, _) in enumerate(block.returns):

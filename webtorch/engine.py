@@ -224,6 +224,7 @@ def limits_of(device) -> Any:
             loop_budget=known.loop_budget,
             features=device.features,
             is_cpu=device.is_cpu_adapter,
+            compiles_slowly=device.is_cpu_adapter,
         )
         _limits_cache = (known, mode, reproducible.canonical(limits) if mode else limits)
     return _limits_cache[2]

@@ -188,11 +188,17 @@ def runnable(groups: list[Group]) -> list[Group]:
 
 
 def find_group(node: Node, needed: list, groups: list[Group], group_of: dict, limits: Limits) -> Group | None:
-    """The group that `node` can join: one it reads at the same index, or one that nothing it reads has to wait for."""
+    """The group that `node` can join: one it reads at the same index, or one that nothing it reads has to wait for.
+
+    Results that nothing connects save a dispatch when they share a kernel; but which ones meet is up to chance, and so
+    training many like parameters would take many kernels that are all a little different. Where compiling takes long, only
+    those meet that read the same."""
     sources = {group_of[id(source)].position: group_of[id(source)] for source, _ in needed}
     recent = (group for group in groups[-64:] if group.position not in sources)
     for group in (*sources.values(), *recent):
         if group.size != node.size or not group.accepts_members() or len(group.members) >= MAX_OUTPUTS:
+            continue
+        if limits.compiles_slowly and group.position not in sources and not reads_of(node) & reads_of(*group.members):
             continue
         if group.core is not None and loops_inside(node, group_of):
             continue
@@ -203,6 +209,12 @@ def find_group(node: Node, needed: list, groups: list[Group], group_of: dict, li
         if estimate_bindings(group, node, group_of, limits) <= limits.max_storage_buffers:
             return group
     return None
+
+
+def reads_of(*nodes: Node) -> set[int]:
+    """The ids of what nodes read that is of their own size."""
+    arguments = [(node, argument) for node in nodes for argument in node.args if isinstance(argument, Operand)]
+    return {id(argument.node) for node, argument in arguments if argument.node.size == node.size}
 
 
 def loops_inside(node: Node, group_of: dict) -> bool:

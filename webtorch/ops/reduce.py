@@ -262,7 +262,7 @@ class Reduce(Op):
         kernel.constants += (("QUADS", quads),)
         kernel.workgroup_size = 16 if limits.is_cpu else 64
         kernel.workgroups = -(-size // (4 * quads * kernel.workgroup_size))
-        kernel.trips = (extent + extent // 128 + 2) * quads
+        kernel.trips = (extent + extent // 128 + 6) * quads
         return kernel
 
 
