@@ -199,6 +199,7 @@ class Kernel:
         self.store_quads = False  # results are stored four neighbours at a time: the shader calls store4, not store
         self.workgroups = 1
         self.workgroup_size = 64
+        self.each = 1  # quads that an invocation of elementwise.wgsl computes
         self.trips = 1  # upper bound of loop iterations in one invocation
         self.scalars: list[tuple] = []  # (first word, dtype, origin) of every number that came with the graph
         self.provisional = False  # another variant may be found better: ask again the next time

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from . import dtypes, engine, oversize
-from .codegen import NARROW, Kernel, Limits, render
+from . import dtypes, engine, oversize, prelude
+from .codegen import NARROW, Block, Kernel, Limits, render
 from .errors import ShaderCompileError, ShapeError
 from .fuse import Group, pending_arguments
 from .graph import Node, Operand
@@ -19,6 +19,7 @@ from .shapes import numel
 _pipelines: OrderedDict[tuple, Any] = OrderedDict()  # kernel key -> (pipeline, source)
 _pipelines_device: Any = None  # the device they were made on
 MAX_PIPELINES = 4096
+QUADS_IN_A_ROW = 4  # groups of four elements that an invocation of a large elementwise kernel computes on a CPU adapter
 
 
 def prepare(group: Group, device, limits: Limits) -> tuple[Kernel, Any, str]:
@@ -131,10 +132,22 @@ def trace(group: Group, limits: Limits) -> Kernel:
     kernel.parameter("count", -(-group.size // 4))
     block = kernel.block("value", ("i",))
     block.returns = tuple((block.node(node, 0), node.dtype) for node in group.outputs)
-    invocations = -(-group.size // 4)
-    kernel.workgroup_size = 64 if limits.is_cpu and invocations < 16384 else min(256, limits.max_workgroup_invocations)
-    kernel.workgroups = -(-invocations // kernel.workgroup_size)
+    quads = -(-group.size // 4)
+    kernel.workgroup_size = 64 if limits.is_cpu and quads < 16384 else min(256, limits.max_workgroup_invocations)
+    if limits.is_cpu:
+        # An invocation may go round its loops only so many times: one that goes round its own computes one quad.
+        kernel.each = 1 if quads < 16384 or has_loops(block) else QUADS_IN_A_ROW
+        kernel.parameter("each", kernel.each)
+    else:
+        kernel.constants += (("$each", "fn each() -> u32 { return 1u; }"),)
+    kernel.trips = kernel.each
+    kernel.workgroups = -(-quads // (kernel.workgroup_size * kernel.each))
     return kernel
+
+
+def has_loops(block: Block) -> bool:
+    """Whether computing one element goes round loops."""
+    return any(step[0] == "apply" and prelude.loops(step[1], step[2]) for step in block.code)
 
 
 def store_block(kernel: Kernel, group: Group) -> None:

@@ -64,7 +64,7 @@ def run_in_pieces(group: Group, kernel: Kernel, pipeline: Any, device: Any) -> N
         bound += [piece(node, buffer) for node, buffer in zip(kernel.outputs, outputs, strict=True)]
         quads = -(-count // 4)
         kernel.words[0], kernel.words[kernel.base] = quads, start
-        device.dispatch(pipeline, bound, kernel.params(), -(-quads // kernel.workgroup_size))
+        device.dispatch(pipeline, bound, kernel.params(), -(-quads // (kernel.workgroup_size * kernel.each)))
     for node, buffer in zip(kernel.outputs, outputs, strict=True):
         node.settle(buffer)
 
