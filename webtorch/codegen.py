@@ -110,6 +110,22 @@ def specialise(template: str, kind: str) -> str:
     return _CALL.sub(add, template)
 
 
+_DIVISIONS = re.compile(r"\bwt_(divide|reciprocal|sqrt|rsqrt)_f32\(")
+
+
+@functools.cache
+def with_native_division(expression: str) -> str:
+    """An expression with the adapter's own division and roots in place of the library's, where these are exact. One with
+    numbers or other functions stays as it is: a division by a number may become a product.
+
+    >>> with_native_division("{0} + wt_divide_f32({1}, {2})")
+    '{0} + wt_native_divide_f32({1}, {2})'
+    """
+    if not _DIVISIONS.search(expression) or has_constants(_DIVISIONS.sub("(", expression)):
+        return expression
+    return _DIVISIONS.sub(r"wt_native_\1_f32(", expression)
+
+
 @functools.cache
 def missing_functions(template: str, kind: str) -> tuple[str, ...]:
     """The prelude functions that `template` would need in compute type `kind` and that do not exist."""
@@ -169,6 +185,7 @@ class Limits:
     is_cpu: bool
     reproducible: bool = False  # whether kernels must give the same bits on every driver
     compiles_slowly: bool = False  # whether a kernel's length costs more than a loop: software adapters are so
+    exact_division: bool = False  # whether the adapter's own division and square roots are rounded to nearest
 
     @property
     def pairs(self) -> bool:
@@ -412,9 +429,14 @@ class Block:
         expression = specialise(template, kind) if kind else template
         if dtype in NARROW:
             expression = NARROW[dtype].format(expression)
-        if not self.kernel.limits.reproducible:  # all arithmetic is spelled out there
-            args = self.guarded(expression, args)
-        return self.emit("apply", expression, compute_type(dtype), args)
+        if self.kernel.limits.reproducible:  # all arithmetic is spelled out there
+            return self.emit("apply", expression, compute_type(dtype), args)
+        args = self.guarded(expression, args)
+        native = with_native_division(expression) if self.kernel.limits.exact_division else expression
+        result = self.emit("apply", native, compute_type(dtype), args)
+        # What the driver can see it may simplify: the square of a root, or the reciprocal of a reciprocal.
+        hide = native is not expression and compute_type(dtype) == "f32" and dtype not in NARROW
+        return self.hidden("f32", result, 0)[0] if hide else result
 
     def guarded(self, expression: str, args: tuple[int, ...]) -> tuple[int, ...]:
         """The arguments of an expression, those that share a source with an earlier one hidden from the driver.
