@@ -713,7 +713,9 @@ def render(kernel: Kernel) -> str:
         if block.steps.get(index) == 1 and kernel.inputs[slot].dtype.itemsize == 4
     }
     quads = {
-        slot for slot, every in in_step.items() if every and kernel.inputs[slot].dtype.itemsize == 4 and slot not in mixed
+        slot
+        for slot, every in in_step.items()
+        if every and kernel.inputs[slot].dtype.itemsize == 4 and slot not in mixed
     }
     lines = ["// Generated from shaders/" + kernel.shader + ".wgsl and the graph."]
     lines.append(
