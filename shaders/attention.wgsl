@@ -7,7 +7,7 @@
 // FINAL: whether none comes after, KEEPS: whether the logarithms of the sums are stored; batches(), queries(), first(),
 // last(): the keys of this dispatch; scale(), lowest(), maximum(x, y), exponential(x), logarithm(x), infinity();
 // quad_q(batch, m, c), quad_k(batch, n, c), quad_v(batch, n, c): four features, zeros beyond the last; bias(batch, m, n):
-// what is added to a score; carried(i): element i of what the dispatch before stored; store(i, value).
+// what is added to a score; DROPS: whether there is dropout, kept(batch, m, n): what it multiplies a weight by; carried(i): element i of what the dispatch before stored; store(i, value).
 //
 // Stored are the values [batch, query, feature]; then, if this dispatch is not the final one, the largest scores and the
 // sums [batch, query], and if it is and KEEPS, the logarithms of the sums [batch, query].
@@ -55,9 +55,13 @@ fn main(
     let inside = vec4<u32>(n, n + 1u, n + 2u, n + 3u) < vec4<u32>(stop);
     let weights = select(vec4<T>(), vec4<T>(exponential(score.x - largest), exponential(score.y - largest),
       exponential(score.z - largest), exponential(score.w - largest)), inside);
+    var kept_weights = weights;
+    if (DROPS) {
+      kept_weights *= vec4<T>(kept(batch, m, k.x), kept(batch, m, k.y), kept(batch, m, k.z), kept(batch, m, k.w));
+    }
     for (var c = 0u; c < VALUE_QUADS; c += 1u) {
-      sums[c] = sums[c] * shrink + weights.x * quad_v(batch, k.x, c) + weights.y * quad_v(batch, k.y, c)
-        + weights.z * quad_v(batch, k.z, c) + weights.w * quad_v(batch, k.w, c);
+      sums[c] = sums[c] * shrink + kept_weights.x * quad_v(batch, k.x, c) + kept_weights.y * quad_v(batch, k.y, c)
+        + kept_weights.z * quad_v(batch, k.z, c) + kept_weights.w * quad_v(batch, k.w, c);
     }
     total = total * shrink + weights.x + weights.y + weights.z + weights.w;
     top = largest;

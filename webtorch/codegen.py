@@ -198,6 +198,14 @@ class Limits:
         return max(1, -(-nbytes // self.max_binding_size))
 
 
+planned: set[int] = set()  # the ids of nodes that will have been computed when the kernels that are made now run
+
+
+def has_memory(node) -> bool:
+    """Whether a kernel reads a node's value rather than computing it."""
+    return node.buffer is not None or id(node) in planned
+
+
 class Kernel:
     """One dispatch in the making: blocks of code, parameter words, input buffers, outputs."""
 
@@ -418,7 +426,7 @@ class Block:
             key = (id(current), at)
             if key in memo:
                 stack.pop()
-            elif current.buffer is not None:
+            elif has_memory(current):
                 memo[key] = self.load(current, at)
                 stack.pop()
             else:
@@ -697,27 +705,9 @@ def per_word(dtype) -> int:
 
 def render(kernel: Kernel) -> str:
     """The whole WGSL of a kernel: parameters, bindings, accessors, prelude functions, holes, and the shader file."""
-    elementwise = kernel.shader == "elementwise"
-    fours = elementwise or kernel.store_quads
-    # A buffer that is only ever read at the index that is stored to is read four neighbours at a time.
-    in_step: dict[int, bool] = {}
-    for block in kernel.blocks:
-        for slot, index in block.loads():
-            in_step[slot] = in_step.get(slot, True) and kernel.by_fours(block) and index == 0
-    # One that is read at an index that makes the same steps is read so there, and one element at a time elsewhere.
-    mixed = kernel.quads | {
-        slot
-        for block in kernel.blocks
-        if kernel.by_fours(block)
-        for slot, index in block.loads()
-        if block.steps.get(index) == 1 and kernel.inputs[slot].dtype.itemsize == 4
-    }
-    quads = {
-        slot
-        for slot, every in in_step.items()
-        if every and kernel.inputs[slot].dtype.itemsize == 4 and slot not in mixed
-    }
-    lines = ["// Generated from shaders/" + kernel.shader + ".wgsl and the graph."]
+    fours = in_fours(kernel)
+    quads, mixed = read_in_fours(kernel)
+    lines = [generated_from(kernel)]
     lines.append(
         f"@group(0) @binding(0) var<uniform> params: array<vec4<u32>, {max(1, (len(kernel.words) + 3) // 4)}>;"
     )
@@ -752,6 +742,45 @@ def render(kernel: Kernel) -> str:
             lines.append(f"@group(0) @binding({binding}) var<storage, read_write> {names[-1]}: array<{kind}>;")
             binding += 1
         lines.append(render_writer(slot, node.dtype, names, kernel, fours))
+    lines += render_holes(kernel, quads, mixed)
+    lines.append(shaders_path.read("grid.wgsl"))
+    return finished(kernel, lines)
+
+
+def generated_from(kernel: Kernel) -> str:
+    return "// Generated from shaders/" + kernel.shader + ".wgsl and the graph."
+
+
+def in_fours(kernel: Kernel) -> bool:
+    """Whether results are stored four neighbours at a time."""
+    return kernel.shader == "elementwise" or kernel.store_quads
+
+
+def read_in_fours(kernel: Kernel) -> tuple[set[int], set[int]]:
+    """The inputs that are only ever read at the index that is stored to, four neighbours at a time; and those that are
+    read by fours at other indices, too, or only there, and one element at a time elsewhere."""
+    in_step: dict[int, bool] = {}
+    for block in kernel.blocks:
+        for slot, index in block.loads():
+            in_step[slot] = in_step.get(slot, True) and kernel.by_fours(block) and index == 0
+    mixed = kernel.quads | {
+        slot
+        for block in kernel.blocks
+        if kernel.by_fours(block)
+        for slot, index in block.loads()
+        if block.steps.get(index) == 1 and kernel.inputs[slot].dtype.itemsize == 4
+    }
+    quads = {
+        slot
+        for slot, every in in_step.items()
+        if every and kernel.inputs[slot].dtype.itemsize == 4 and slot not in mixed
+    }
+    return quads, mixed
+
+
+def render_holes(kernel: Kernel, quads: set[int], mixed: set[int]) -> list[str]:
+    """What the shader file calls: constants, named parameters, and the blocks."""
+    lines = []
     for name, value in kernel.constants:
         if isinstance(value, tuple):
             lines.append(f"fn {name}() -> u32 {{ return {word(value[1])}; }}")
@@ -767,11 +796,12 @@ def render(kernel: Kernel) -> str:
             lines.append(f"const {name} = {value}u;")
     lines.append(f"const WORKGROUP = {kernel.workgroup_size}u;")
     lines.append(f"const STORE_QUADS = {'true' if kernel.store_quads else 'false'};")
-    for block in kernel.blocks:
-        lines.append(render_block(kernel, block, quads, mixed))
-    lines.append(shaders_path.read("grid.wgsl"))
-    lines.append(shaders_path.read(kernel.shader + ".wgsl"))
-    body = "\n".join(lines)
+    return [*lines, *(render_block(kernel, block, quads, mixed) for block in kernel.blocks)]
+
+
+def finished(kernel: Kernel, lines: list[str]) -> str:
+    """The WGSL with the shader file itself and what it needs of the library."""
+    body = "\n".join([*lines, shaders_path.read(kernel.shader + ".wgsl")])
     if kernel.limits.pairs:  # all that is left of i64 are names of types
         body = re.sub(r"\bi64\b", pairs.TYPE, body)
     names = sorted(set(re.findall(r"\bwt_[a-z0-9_]+(?=\()", body)))
@@ -845,8 +875,19 @@ def adds_words(limits: Limits) -> bool:
     return limits.pairs or "shader-int64-atomic-all-ops" not in limits.features
 
 
-def render_writer(slot: int, dtype, names: list[str], kernel: Kernel, fours: bool) -> str:
-    """`write4_S(quad, a, b, c, d)` where four neighbours are stored at a time, else `write_S(i, value)`."""
+def render_writer(slot: int, dtype, names: list[str], kernel: Kernel, fours: bool, begin: str = "") -> str:
+    """`write4_S(quad, a, b, c, d)` where four neighbours are stored at a time, else `write_S(i, value)`.
+
+    `begin` is added to the quad or the index: where in its memory the output begins."""
+    text = writer(slot, dtype, names, kernel, fours)
+    if not begin:
+        return text
+    index = "q" if fours else "i"
+    head, body = text.split("{", 1)
+    return f"{head.replace(f'({index}: u32', '(place: u32', 1)}{{ let {index} = place + {begin};{body}"
+
+
+def writer(slot: int, dtype, names: list[str], kernel: Kernel, fours: bool) -> str:
     kind, limits = compute_type(dtype), kernel.limits
     if fours:
         arguments = "q: u32, " + ", ".join(f"{letter}: {kind}" for letter in "abcd")

@@ -203,7 +203,9 @@ def find_group(
     for group in (*sources.values(), *recent):
         if group.size != node.size or not group.accepts_members() or len(group.members) >= MAX_OUTPUTS:
             continue
-        if limits.compiles_slowly and group.position not in sources and not reads & group.reads:
+        # What nothing connects with a group begins another one of its kind: see joined.py.
+        apart = limits.compiles_slowly or any(member.op is node.op for member in group.members)
+        if apart and group.position not in sources and not reads & group.reads:
             continue
         if group.core is not None and loops_inside(node, group_of):
             continue

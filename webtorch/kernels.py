@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,12 +34,7 @@ def prepare(group: Group, device, limits: Limits) -> tuple[Kernel, Any, str]:
         _pipelines_device = device
     check_sizes(group, device)
     kernel = trace(group, limits)
-    if kernel.trips > limits.loop_budget:
-        raise AssertionError(
-            f"{kernel.shader}: an invocation may run {kernel.trips} loop iterations, over the budget of {limits.loop_budget}"
-        )
-    if len(kernel.words) * 4 > limits.max_params:
-        raise AssertionError(f"{kernel.shader}: {len(kernel.words)} parameter words do not fit the parameter block")
+    check_budgets(kernel, limits)
     if sum(oversize.bindings(kernel)) > limits.max_storage_buffers:
         if group.core is None:
             oversize.slice(kernel)
@@ -87,8 +83,20 @@ def expanded(group: Group) -> list[Node]:
     return sorted(found.values(), key=lambda node: node.number)
 
 
-def run(group: Group, kernel: Kernel, pipeline: Any, source: str, device, limits: Limits) -> None:
-    """Compute the outputs of `group` by its kernel."""
+def check_budgets(kernel: Kernel, limits: Limits) -> None:
+    if kernel.trips > limits.loop_budget:
+        raise AssertionError(
+            f"{kernel.shader}: an invocation may run {kernel.trips} loop iterations, over the budget of {limits.loop_budget}"
+        )
+    if len(kernel.words) * 4 > limits.max_params:
+        raise AssertionError(f"{kernel.shader}: {len(kernel.words)} parameter words do not fit the parameter block")
+
+
+def run(
+    group: Group, kernel: Kernel, pipeline: Any, source: str, device, limits: Limits, allocate: Callable | None = None
+) -> None:
+    """Compute the outputs of `group` by its kernel. `allocate(node, inputs)` gives memory for a result of a kernel that
+    reads the nodes `inputs`."""
     check = [node for node in kernel.outputs if engine.CHECK]
     expected = [reference(node, device) for node in check]
     start = time.perf_counter()
@@ -97,7 +105,7 @@ def run(group: Group, kernel: Kernel, pipeline: Any, source: str, device, limits
     elif kernel.sliced is not None:
         oversize.run_in_pieces(group, kernel, pipeline, device)
     else:
-        dispatch(kernel, pipeline, device, limits)
+        dispatch(kernel, pipeline, device, limits, allocate)
     if engine.observers or engine.DEBUG:
         report(describe(group, kernel, source), group.members, device, start)
     kernel.blocks.clear()  # they refer to each other, and such a cycle would hold the memory until the next collection
@@ -105,14 +113,14 @@ def run(group: Group, kernel: Kernel, pipeline: Any, source: str, device, limits
         compare(node, array, device, source)
 
 
-def dispatch(kernel: Kernel, pipeline: Any, device, limits: Limits) -> None:
+def dispatch(kernel: Kernel, pipeline: Any, device, limits: Limits, allocate: Callable | None = None) -> None:
     """Bind what a kernel reads and writes, and run it."""
     buffers = []
     for node in kernel.outputs:
         if kernel.target is not None:
             buffers.append(take_over(kernel.target, node, device))
         else:
-            buffers.append(device.allocate(node.nbytes))
+            buffers.append(device.allocate(node.nbytes) if allocate is None else allocate(node, kernel.inputs))
     bindings = []
     for node in kernel.inputs:
         bindings += windows(node, node.buffer, limits)
@@ -201,7 +209,8 @@ def check_sizes(group: Group, device) -> None:
 def take_over(old: Node, new: Node, device):
     """The buffer for a node that is `old` with some elements written: `old`'s own when nobody else can see it."""
     # The references left on an unshared `old`: the argument of `new`, the caller's kernel, and this call's own.
-    if not old.is_live() and sys.getrefcount(old) <= 4:
+    # A part of a buffer has neighbours, which the kernel may read.
+    if not old.is_live() and sys.getrefcount(old) <= 4 and old.buffer.whole is None:
         return old.buffer
     buffer = device.allocate(new.nbytes)
     device.copy(old.buffer, buffer, -(-new.nbytes // 4) * 4)

@@ -44,6 +44,7 @@ class Reduce(Op):
 
     batches = True
     inlines = False
+    joins = True
 
     def __init__(
         self,
@@ -215,7 +216,7 @@ class Reduce(Op):
         # On a GPU the lanes of a workgroup read neighbours, where the row's elements are neighbours; an adapter that is a
         # CPU does best with one invocation to a chunk.
         spans = [(0, 0, kept), (1, kept, len(operand.shape))]
-        in_columns = chunks == 1 and operand.node.buffer is not None and contiguous_in_quads(operand, spans, 0)
+        in_columns = chunks == 1 and codegen.has_memory(operand.node) and contiguous_in_quads(operand, spans, 0)
         if in_columns and not limits.reproducible:
             return self.columns(group, limits, operand, fold, spans)
         wide = not limits.is_cpu and length >= 128 and (not operand.strides or operand.strides[-1] in (1, -1))
