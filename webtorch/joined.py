@@ -39,7 +39,7 @@ from .graph import Node
 MOST_BYTES = 32 << 20  # results of one dispatch: while one of them is in use, so is the memory of all
 FEWEST = 4  # groups that are worth a kernel of their own kind
 SEGMENTS = (4, 16, 64)  # for how many segments a kernel is made: as few kernels as possible
-WORKGROUP = 64  # invocations of an elementwise kernel
+WORKGROUP, WORKGROUP_ON_CPU = 256, 16  # invocations of an elementwise kernel
 MOST_WORDS = 512  # parameters of a segment
 MOST_BINDINGS = 17  # inputs of one dispatch: a read may have to choose among those of its type
 MOST_BINDINGS_ON_CPU = 9  # an adapter that is a CPU goes through all of them at every choice
@@ -88,7 +88,8 @@ def join(groups: list[Group], kept: set[int], limits: Limits) -> list[Unit]:
             kernels.check_budgets(kernel, limits)
             if fits(kernel, limits):
                 if group.core is None:  # of one size for all
-                    kernel.workgroup_size = min(WORKGROUP, limits.max_workgroup_invocations)
+                    size = WORKGROUP_ON_CPU if limits.is_cpu else WORKGROUP
+                    kernel.workgroup_size = min(size, limits.max_workgroup_invocations)
                     kernel.workgroups = -(-group.size // (4 * kernel.workgroup_size * kernel.each))
                 unit.kernels.append(kernel)
                 structures.setdefault(kernel.key(), []).append(unit)
