@@ -14,6 +14,7 @@ import copy
 import re
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from . import codegen, kernels, shaders_path
@@ -361,14 +362,18 @@ _structures: dict[tuple, Structure] = {}
 # ---- running --------------------------------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
 class Piece:
-    """One dispatch: some of the segments, and where their memory is bound.
+    """One dispatch: some of the segments, and where their memory is bound."""
 
-    `bindings` names, for each binding of inputs, a segment and an input of it that lies there; `chunk` is the number of
-    the piece of memory that its results lie in.
-    """
-
-    __slots__ = ("bindings", "bound", "chunk", "fixed", "head", "segments", "tables", "workgroups")
+    segments: list[int]
+    chunk: int  # the number of the piece of memory that its results lie in
+    bound: tuple[int, ...]  # how many bindings of inputs there are of each type
+    bindings: list[tuple[int, int]]  # for each of them a segment, and an input of it that lies there
+    fixed: tuple[int | None, ...]  # for each input the binding that it lies in for all segments, if there is one
+    head: bytes  # the parameters before those of the segments
+    tables: list[bytes]  # what follows the parameters of each segment
+    workgroups: int
 
 
 class Joint:
@@ -480,8 +485,6 @@ class Joint:
 
     def piece(self, segments: list[int], bound: dict, inputs: list[list[Node]]) -> Piece:
         structure = self.structure
-        piece = Piece()
-        piece.segments, piece.chunk = segments, self.chunk_of[segments[0]]
         of_type = [
             [(uid, where) for (kind, uid), where in bound.items() if kind == wanted] for wanted in structure.types
         ]
@@ -490,13 +493,13 @@ class Joint:
         counts = [len(each) if len(each) < 3 else 1 + (1 << (len(each) - 2).bit_length()) for each in of_type]
         if sum(counts) > self.limits.max_storage_buffers - len(structure.results):
             counts = [len(each) for each in of_type]
-        piece.bound = tuple(counts)
-        piece.bindings = [
+        bindings = [
             where for each, count in zip(of_type, counts, strict=True)
             for _, where in each + each[-1:] * (count - len(each))
         ]  # fmt: skip
         numbers = [{uid: number for number, (uid, _) in enumerate(each)} for each in of_type]
-        tables, first, firsts = [], 0, []
+        tables: list[list[int]] = []
+        firsts, first = [], 0
         for segment in segments:
             table = []
             for slot, node in enumerate(inputs[segment]):
@@ -510,11 +513,10 @@ class Joint:
             first += self.counts[segment]
         firsts += [0xFFFFFFFF] * (next(n for n in SEGMENTS if n >= len(segments)) - len(segments))
         used = zip(*([table[2 * slot] for slot in range(len(structure.slots))] for table in tables), strict=True)
-        piece.fixed = tuple(each[0] if len(set(each)) == 1 else None for each in used)
-        piece.head = struct.pack(f"<{len(firsts)}I", *firsts)
-        piece.tables = [struct.pack(f"<{len(table)}I", *table) for table in tables]
-        piece.workgroups = first
-        return piece
+        fixed = tuple(each[0] if len(set(each)) == 1 else None for each in used)
+        head = struct.pack(f"<{len(firsts)}I", *firsts)
+        packed = [struct.pack(f"<{len(table)}I", *table) for table in tables]
+        return Piece(segments, self.chunk_of[segments[0]], tuple(counts), bindings, fixed, head, packed, first)
 
 
 def bound_whole(node: Node, limits: Limits) -> tuple:

@@ -184,6 +184,8 @@ class JointStep(Step):
         outputs = [[values[place] for place in places] for _, places in self.segments]
         done = set(self.done)
 
+        start = time.perf_counter()
+
         def ran(piece: Any, source: str) -> None:
             nonlocal start
             if watched():
@@ -196,7 +198,6 @@ class JointStep(Step):
                     if place in done:
                         values[place] = None
 
-        start = time.perf_counter()
         self.joint.run(inputs, outputs, words, device, ran)
 
 
