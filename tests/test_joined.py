@@ -86,7 +86,7 @@ def test_clipping_is_a_handful_of_dispatches():
             engine.synchronize()
         np.testing.assert_allclose(totals[1].item(), totals[0].item(), rtol=1e-5)
         same([p.grad.cpu().numpy() for p in cases[1]], [p.grad.numpy() for p in cases[0]])
-        assert len(kernels) <= 16, kernels
+        assert len(kernels) <= 24, kernels
     assert nn.utils.get_total_norm([p.grad.half() for p in cases[1]], 2.0).dtype is webtorch.float16
 
 
