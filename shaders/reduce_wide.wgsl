@@ -11,10 +11,12 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = workgroup_number(group, groups);
-  let inside = i < outputs();
+  if (i >= outputs()) {
+    return; // the same for the whole workgroup, so no barrier is missed
+  }
   let row = i / chunks();
   let first = (i % chunks()) * chunk();
-  let end = select(0u, min(first + chunk(), extent()), inside);
+  let end = min(first + chunk(), extent());
   var folded = identity();
   for (var k = first + lane; k < end; k += WORKGROUP) {
     folded = combine(folded, load(row, k));
@@ -28,7 +30,7 @@ fn main(
     }
     workgroupBarrier();
   }
-  if (inside && lane == 0u) {
+  if (lane == 0u) {
     store(i, partial[0]);
   }
 }

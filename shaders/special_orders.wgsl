@@ -33,14 +33,30 @@ fn wt_i1_f32(x: f32) -> f32 {
 }
 
 // The derivative of order n (a whole number from 1 on) of digamma: (-1)^(n+1) n! zeta(n + 1, x).
-// NaN for x < 0 unless n is 1, where the reflection formula is used.
+// For x < 0 and n = 1 by the reflection formula.
 fn wt_polygamma_f32(x: f32, n: f32) -> f32 {
     if (wt_isnan_f32(x)) { return x; }
     if (wt_isposinf_f32(x)) { return 0.0f; }
-    let negative = wt_lt_f32(x, 0.0f);
-    if (negative & ((n > 1.5f) | !wt_isfinite_f32(x))) { return wt_nan_f32(); }
-    // Six terms of the zeta function, then the Euler-Maclaurin formula for the others.
-    var q = select(x, 1.0f - x, negative);
+    if (!wt_isfinite_f32(x)) { return wt_nan_f32(); }
+    let odd = (i32(n) & 1) == 1;
+    var factorial = 1.0f;
+    for (var k = 2.0f; k < n + 0.5f; k += 1.0f) { factorial *= k; }
+    if (wt_ge_f32(x, 0.0f)) { return select(-factorial, factorial, odd) * wt_shifted_zeta_f32(x, n); }
+    if (n < 1.5f) {
+        let sine = wt_sincospi_f32(x).x;
+        return 9.86960440f / (sine * sine) - wt_shifted_zeta_f32(1.0f - x, n);
+    }
+    // What is below 0 is summed on its own: its sizes are 1 - part, 2 - part, ... -x.
+    let part = x + ceil(-x);
+    let over = wt_shifted_zeta_f32(part, n);
+    if (wt_magnitude_f32(part) == 0u) { return select(-factorial, factorial, odd) * over; }
+    let under = wt_shifted_zeta_f32(1.0f - part, n) - wt_shifted_zeta_f32(1.0f - x, n);
+    return select(-factorial * (over - under), factorial * (over + under), odd);
+}
+
+// The zeta function of n + 1 from q >= 0 on: six terms, then the Euler-Maclaurin formula for the others.
+fn wt_shifted_zeta_f32(start: f32, n: f32) -> f32 {
+    var q = start;
     var total = 0.0f;
     for (var k = 0; k < 6; k++) {
         total += wt_pow_f32(q, -n - 1.0f);
@@ -50,12 +66,5 @@ fn wt_polygamma_f32(x: f32, n: f32) -> f32 {
     let square = 1.0f / (q * q);
     let correction = (n + 1.0f) * 0.0833333333f * (1.0f - square * (n + 2.0f) * (n + 3.0f) * 0.0166666667f
         * (1.0f - square * (n + 4.0f) * (n + 5.0f) * 0.0238095238f));
-    total += power / n + power / q * 0.5f + power * square * correction;
-    var factorial = 1.0f;
-    for (var k = 2.0f; k < n + 0.5f; k += 1.0f) { factorial *= k; }
-    if (negative) {
-        let sine = wt_sincospi_f32(x).x;
-        return 9.86960440f / (sine * sine) - total;
-    }
-    return select(-factorial, factorial, (i32(n) & 1) == 1) * total;
+    return total + power / n + power / q * 0.5f + power * square * correction;
 }

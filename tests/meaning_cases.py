@@ -247,6 +247,70 @@ def creations() -> list[str]:
     return cases
 
 
+def further() -> list[str]:
+    """What few programs use, and what once was otherwise than in PyTorch."""
+    cases = calls("""
+        t.gradient(x) ; t.gradient(x, dim=0) ; t.gradient(x, spacing=2.0, dim=(0, 1), edge_order=2) ; t.gradient(i, dim=1) ;
+        t.gradient(v, spacing=(t.cumsum(v.abs() + 1, 0),), edge_order=2) ; t.gradient(x, edge_order=3) ; t.gradient(o) ;
+        t.gradient(c, spacing=[0.5, 2.0], dim=(2, 1)) ; t.gradient(x, spacing=(1.0, 2.0, 3.0)) ;
+        t.segment_reduce(x, 'sum', lengths=t.tensor([1, 0, 2])) ; t.segment_reduce(x, 'mean', lengths=t.tensor([1, 2])) ;
+        t.segment_reduce(x, 'max', lengths=t.tensor([1, 0, 2])) ; t.segment_reduce(k, 'min', offsets=t.tensor([0, 2, 5])) ;
+        t.segment_reduce(x, 'prod', lengths=t.tensor([3]), initial=2.0) ; t.segment_reduce(x, 'sum', lengths=t.tensor([1])) ;
+        t.segment_reduce(x, 'sum', lengths=t.tensor([[1, 3], [4, 0], [2, 2]]), axis=1) ;
+        t.segment_reduce(i, 'sum', lengths=t.tensor([3])) ;
+        t.nonzero_static(b, size=3) ; t.nonzero_static(b, size=40, fill_value=7) ; t.binomial(o * 0 + 5, o * 0 + 1) ;
+        t.native_dropout(x, 0.3, False) ; t.fill(x, 2) ; t.fill(i, s) ; t.put(x, t.tensor([0, -1]), t.tensor([9.0, 8.0])) ;
+        t.put(x, t.tensor([[0], [0]]), t.tensor([[9.0], [8.0]]), accumulate=True) ; t.put(x, t.tensor([12]), o) ;
+        t.constant_pad_nd(x, (1, 2), 7.0) ; t.native_channel_shuffle(f.reshape(1, 6, 4), 3) ; t.range(1, 4) ;
+        t.range(0, 1, 0.25) ;
+        t.is_same_size(x, y) ; t.is_same_size(x, v) ; t.is_signed(u) ; t.is_signed(x) ; t.is_inference(x) ;
+        t.is_distributed(x) ;
+        t.unsafe_chunk(x, 2) ; t.unsafe_split(x, 2, 1) ; t.unsafe_split_with_sizes(x, [1, 2]) ; x.unsafe_chunk(2, 1) ;
+        t.fill_(x, 3) ; t.zero_(x) ; t.index_put_(x, (t.tensor([1]),), s) ; t.detach_(x) ; t.conj_physical_(x * 1j) ;
+        t.addmv_(w, x, v) ;
+        t.resize_as_(x, v) ; t.as_strided_(x, (2, 2), (1, 2), 3) ; x.resize_(2, 3) ; x.resize_((4,)) ; x[1:].resize_(2, 2) ;
+        x.set_(y) ; x.set_(i) ; x.is_set_to(x) ; x.is_set_to(x.t()) ; x.t().dim_order() ; c.dim_order() ;
+        t.empty_strided((2, 3), (1, 2)).stride() ; t.empty_permuted((2, 3, 4), (2, 0, 1)).stride() ;
+        t.empty_permuted((2, 3), (0, 0)) ;
+        x.new_empty_strided((2, 3), (3, 1)).shape ; x.swapaxes_(0, 1) ; x.swapdims_(0, 1) ; x.renorm_(2, 0, 1.0) ; d.float_power_(2) ;
+        x.float_power_(2) ; g.polygamma(2) ; g.polygamma_(1) ; g.igamma(g) ; g.igammac_(g) ; (g + 2).mvlgamma_(2) ; x.flip(dims=(0, 1)) ;
+        x.flip(dims=[1]) ; t.flip(x, dims=(0,)) ; t.polygamma(2, x - 0.3) ; t.polygamma(3, x - 0.3) ; t.polygamma(2, x * 0) ;
+        t.cosine_similarity(one, c[:, :, :3], dim=-1) ; t.cosine_similarity(one, one.transpose(0, 1), dim=-2) ;
+        t.cov(o) ; t.cov(v) ;
+        t.cov(v[None]) ; t.corrcoef(v[None]) ; t.cov(h, aweights=v.abs()) ; t.norm(q, 'nuc') ;
+        t.take_along_dim(x, t.tensor([[-1], [-4], [2]]), 1) ; t.take_along_dim(x, t.tensor([-12, 3])) ;
+        t.tensordot(t.ones(1, 4), x, dims=([0, 1], [0, 1])) ; t.index_fill(x, 1, t.tensor([0, 2]), s) ;
+        t.index_fill(x, 1, t.tensor([0]), v) ;
+        t.broadcast_shapes((3, 1), 4) ; t.addr(b, b[:, 0], b[0]) ; t.linalg.vander(j[0]) ; t.linalg.vander(s, N=3) ;
+        t.unravel_index(u % 7, (2, 5)) ; t.logspace(0, 2.9, 3, dtype=t.int64) ; t.nn.functional.unfold(t.ones(0, 1, 5, 5), 2) ;
+        t.nn.functional.group_norm(t.ones(0, 2), 1) ; t.stft(f.flatten(), 8, window=t.ones(8), return_complex=False) ;
+        t.ormqr(r.t()[:2], v[:2] * 0 + 0.5, m[:2]) ; t.addmv(w * 1j, x * (1 + 1j), v * 1j, alpha=0.5, beta=2.0) ;
+        t.nn.functional.interpolate(u[None, None], scale_factor=2, mode='nearest') ;
+        t.nn.functional.interpolate(i[None, None], scale_factor=1.7, mode='bilinear') ;
+        t.quantile(x, t.tensor([0.3, 0.9]), dim=1) ; t.nanquantile(n, 0.4, dim=1) ; t.linalg.vector_norm(n[3], -3.0) ;
+        t.linalg.vector_norm(x, 2.5, dim=1) ; t.linalg.vector_norm(x * 0, 3.0) ; t.linalg.norm(v, -2.5)
+    """)
+    cases += spread("t.NAME_copy(ARGS)", NAME="alias|detach|diagonal|squeeze|t|unbind", ARGS="x|q")
+    cases += calls("""
+        t.permute_copy(c, (2, 0, 1)) ; t.transpose_copy(c, 0, 2) ; t.expand_copy(o, (2, 3)) ; t.select_copy(c, 1, -1) ;
+        t.unbind_copy(c, 2) ;
+        t.slice_copy(c, 1, 0, 3, 2) ; t.slice_copy(x, 1, -2) ; t.slice_copy(x, 0, 2, 1) ; t.split_copy(x, 3, 1) ;
+        t.split_with_sizes_copy(x, [1, 3], 1) ; t.unsqueeze_copy(x, 1) ; t.view_copy(x, (2, 6)) ; t.unfold_copy(x, 1, 2, 2) ;
+        t.as_strided_copy(x, (2, 2), (1, 3), 1) ; t.view_as_real_copy(x * 1j) ; t.view_as_complex_copy(x.reshape(3, 2, 2)) ;
+        t.squeeze_copy(one, 1) ; t.diagonal_copy(c, 1, 0, 2)
+    """)
+    names = "bartlett|blackman|cosine|hamming|hann|nuttall|kaiser|gaussian|exponential|general_hamming"
+    cases += spread("t.signal.windows.NAME(ARGS)", NAME=names, ARGS="7|8, sym=False|1|0|5, dtype=t.float64")  # fmt: skip
+    cases += calls("""
+        t.signal.windows.general_cosine(6, a=[0.4, 0.3, 0.3]) ; t.signal.windows.kaiser(6, beta=3.0) ;
+        t.signal.windows.gaussian(6, std=2.5) ;
+        t.signal.windows.exponential(6, sym=False, center=1.0, tau=3.0) ; t.signal.windows.hann(-1) ;
+        t.signal.windows.hann(3, dtype=t.int64) ;
+        t.signal.windows.gaussian(3, std=0.0)
+    """)
+    return cases
+
+
 GROUPS = {
     "reductions": reductions,
     "products": products,
@@ -254,6 +318,7 @@ GROUPS = {
     "movements": movements,
     "comparisons": comparisons,
     "creations": creations,
+    "further": further,
 }
 
 

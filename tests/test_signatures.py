@@ -16,7 +16,7 @@ DIFFERENT = {
     **dict.fromkeys(("arange", "max", "min", "randint", "randint_like", "repeat_interleave", "scatter"), OVERLOADS),
     **dict.fromkeys(("std", "std_mean", "var", "var_mean", "split", "tensor_split"), OVERLOADS),
     **dict.fromkeys(
-        ("as_tensor", "tensor", "initial_seed", "seed", "promote_types", "result_type", "tensordot"), PYTHON
+        ("as_tensor", "stft", "tensor", "initial_seed", "seed", "promote_types", "result_type", "tensordot"), PYTHON
     ),
     **dict.fromkeys(("cholesky_inverse", "cholesky_solve", "lu_solve", "orgqr", "ormqr", "triangular_solve"), PYTHON),
     "dropout": "torch.js has nn.functional's dropout at top level, whose third argument is `training`; `train` is taken, too",
@@ -26,6 +26,7 @@ DIFFERENT = {
 NO_OUT = {
     **dict.fromkeys(("empty_like", "full_like", "ones_like", "rand_like", "randint_like", "randn_like", "zeros_like"), "only documented"),
     **dict.fromkeys(("bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window"), "only documented"),
+    **dict.fromkeys(("empty_permuted", "empty_strided"), "only documented"),
     **dict.fromkeys(("tril_indices", "triu_indices", "std_mean", "var_mean", "histogramdd"), "only documented"),
 }  # fmt: skip
 FUNCTIONS = [name for name in GOLDENS if inspect.isfunction(getattr(webtorch, name))]

@@ -101,7 +101,7 @@ from .printing import get_printoptions, printoptions, set_printoptions
 from .random import *  # noqa: F403
 from . import at_indexing as _at_indexing
 from . import rich_display as _rich_display
-from . import _einops  # the einops package learns of webtorch's tensors when it is imported
+from . import _einops  # the einops package, where it is installed, learns of webtorch's tensors
 from .registry import NAMES as _REGISTRY
 from .reductions import *  # noqa: F403
 from .shape_evaluation import eval_shape
@@ -110,6 +110,9 @@ from .sorting import *  # noqa: F403
 from .tensor import Size, Tensor
 from .tensor_types import *  # noqa: F403
 from . import late_methods
+from .further_names import *  # noqa: F403
+from .resizing import *  # noqa: F403
+from .view_copies import *  # noqa: F403
 from .windows import *  # noqa: F403
 from . import fft
 from .fft import ifft, irfft, rfft
@@ -173,6 +176,7 @@ _LAZY = (
     "safetensors",
     "saving",
     "serialization",
+    "signal",
     "sparse",
     "special",
     "testing",

@@ -85,3 +85,6 @@ def fork_rng(devices: Any = None, enabled: bool = True, device_type: str = "webg
     finally:
         if state is not None:
             random.set_rng_state(state)
+
+
+random.fork_rng = fork_rng  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ import numpy as np
 from . import batching, creation, dtypes, elsewhere, engine, grad_mode
 from .autograd import inplace
 from .errors import DeviceError, DTypeError, IndexShapeError, ShapeError, coded_error
-from .ops import common_device
+from .ops import TABLE, common_device
 from .ops.gather import put, take
 from .ops.view import slice_
 from .shapes import broadcast_shapes, normalize_dim, numel
@@ -528,10 +528,15 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """
     dim = normalize_dim(dim, input.ndim, "index_fill")
     shape = (*input._shape[:dim], index.numel(), *input._shape[dim + 1 :])
-    value = value.item() if isinstance(value, Tensor) else value
-    return index_written(
-        input, dim, index, creation.full(shape, value, dtype=input.dtype, device=input.device), False, "index_fill"
-    )
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise ShapeError(
+                f"index_fill: only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+            )
+        filling = value.to(device=input.device, dtype=input.dtype).expand(shape)
+    else:
+        filling = creation.full(shape, value, dtype=input.dtype, device=input.device)
+    return index_written(input, dim, index, filling, False, "index_fill")
 
 
 @method
@@ -615,6 +620,11 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, 
     return creation.leaf(np.ascontiguousarray(np.stack(found, axis=1).astype(np.int64)), input.device)
 
 
+def from_the_start(indices: Tensor, size: int) -> Tensor:
+    """Indices that count from the end as ones that count from the start."""
+    return TABLE["where"]((indices < 0) & (indices >= -size), indices + size, indices)
+
+
 @method
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """`input` read at `indices` along `dim` (flattened when None); the other dimensions broadcast.
@@ -628,7 +638,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     if dim is None:
         return gather(input.reshape((-1,)), 0, indices.reshape((-1,)))
     dim = normalize_dim(dim, input.ndim, "take_along_dim")
-    index = indices
+    index = from_the_start(indices, input._shape[dim])
     shape = broadcast_shapes(
         (*input._shape[:dim], 1, *input._shape[dim + 1 :]),
         (*index._shape[:dim], 1, *index._shape[dim + 1 :]),

@@ -3,6 +3,7 @@ made with the rows, see `webtorch.ops.inplace`.)"""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from . import functional, indexing, scattering
@@ -11,15 +12,27 @@ from .grad_mode import current
 from .ops import TABLE
 from .tensor import Tensor
 
+
+def of_copy(function: Any) -> Any:
+    """`function` of a copy: what its derivative needs of the old value may be a view, which the write would change."""
+
+    @functools.wraps(function)
+    def call(self: Tensor, *args: Any, **given: Any) -> Tensor:
+        return function(self.clone(), *args, **given)
+
+    call.__name__ = function.__name__
+    return call
+
+
 # name of the function -> where it is defined
 WRITTEN: dict[str, Any] = {
     "masked_fill": indexing.masked_fill, "scatter": indexing.scatter, "scatter_add": indexing.scatter_add,
     "index_add": indexing.index_add, "index_copy": indexing.index_copy, "index_fill": indexing.index_fill,
-    "scatter_reduce": scattering.scatter_reduce, "index_reduce": scattering.index_reduce,
+    "scatter_reduce": scattering.scatter_reduce, "index_reduce": of_copy(scattering.index_reduce),
     "masked_scatter": scattering.masked_scatter, "index_put": indexing.index_put,
     "tril": functional.tril, "triu": functional.triu, "addmm": functional.addmm,
     "addmv": functional.addmv, "addr": functional.addr, "baddbmm": functional.baddbmm, "addbmm": functional.addbmm,
-    "cumsum": TABLE["cumsum"], "cumprod": TABLE["cumprod"], "dropout": functional.dropout, "rrelu": functional.rrelu,
+    "cumsum": TABLE["cumsum"], "cumprod": of_copy(TABLE["cumprod"]), "dropout": functional.dropout, "rrelu": functional.rrelu,
 }  # fmt: skip
 
 # Views that an in-place form turns the tensor itself into.

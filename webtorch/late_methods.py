@@ -8,7 +8,7 @@ from . import dtypes
 from .tensor import Tensor
 
 FUNCTIONS = """
-    aminmax broadcast_to is_nonzero kron moveaxis mvlgamma swapaxes swapdims
+    aminmax broadcast_to igamma igammac is_nonzero kron moveaxis mvlgamma swapaxes swapdims
 """
 
 
@@ -73,12 +73,87 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     return (self.sum(dims, keepdim=True) if dims else self).reshape(sizes)
 
 
+def polygamma(self: Tensor, n: int) -> Tensor:
+    """`webtorch.polygamma(n, self)`.
+
+    >>> import webtorch
+    >>> webtorch.tensor(1.0).polygamma(1)
+    tensor(1.6449)
+    """
+    import webtorch
+
+    return webtorch.polygamma(n, self)
+
+
+def float_power_(self: Tensor, exponent: Any) -> Tensor:
+    """In-place form of `float_power`, for float64 and complex128 alone: the result is.
+
+    >>> import webtorch
+    >>> webtorch.tensor([3.0], dtype=webtorch.float64, device="cpu").float_power_(2)
+    tensor([9.], dtype=webtorch.float64)
+    """
+    if self.dtype not in (dtypes.float64, dtypes.complex128):
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {self.dtype} but the operation's result requires dtype float64; use pow_"
+        )
+    return _write("float_power_", lambda x, power: x.float_power(power))(self, exponent)
+
+
+def conj_physical_(self: Tensor) -> Tensor:
+    """Replace each element by its conjugate.
+
+    >>> import webtorch
+    >>> webtorch.tensor([1 + 2j]).conj_physical_()
+    tensor([1.-2.j])
+    """
+    return (
+        self.copy_(self.detach().conj().clone())
+        if not self.requires_grad
+        else _write("conj_physical_", lambda x: x.conj())(self)
+    )
+
+
+def as_strided_(self: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
+    """Make the tensor another view of its own memory.
+
+    >>> import webtorch
+    >>> webtorch.arange(4).as_strided_((2,), (2,))
+    tensor([0, 2])
+    """
+    view = self.as_strided(size, stride, storage_offset)
+    self._shape, self._strides, self._offset = view._shape, view._strides, view._offset
+    self._grad_fn, self._output_number = view._grad_fn, view._output_number
+    return self
+
+
+def _write(name: str, function: Any) -> Any:
+    from .autograd import inplace
+
+    def method(self: Tensor, *args: Any, **given: Any) -> Tensor:
+        return inplace.apply(function, self, args, given, name)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In-place form of `{name[:-1]}`: writes the result into the tensor and returns it."
+    return method
+
+
+def _written(name: str) -> Any:
+    def function(self: Tensor, *args: Any, **given: Any) -> Tensor:
+        return getattr(self.clone(), name)(*args, **given)  # derivatives may need views of the old value
+
+    return _write(f"{name}_", function)
+
+
+for _name in "igamma igammac mvlgamma polygamma put renorm".split():
+    setattr(Tensor, f"{_name}_", _written(_name))
+for _name in ("swapaxes_", "swapdims_"):
+    setattr(Tensor, _name, Tensor.transpose_)  # type: ignore[attr-defined]
 for _name in FUNCTIONS.split():
     if not hasattr(Tensor, _name):
         _attach(_name)
 _convert("cfloat", dtypes.complex64)
 _convert("cdouble", dtypes.complex128)
-for _method in (fill_diagonal_, sum_to_size):
+for _method in (fill_diagonal_, sum_to_size, polygamma, float_power_, conj_physical_, as_strided_):
     setattr(Tensor, _method.__name__, _method)
 
 __all__: list[str] = []

@@ -23,7 +23,10 @@ def lu(x: np.ndarray, pivot: bool = True) -> tuple[np.ndarray, np.ndarray]:
         stop = min(start + BLOCK, steps)
         for k in range(start, stop):
             if pivot:
-                best = np.argmax(np.where(np.isnan(a[:, k:, k]), -1.0, np.abs(a[:, k:, k])), axis=1) + k
+                column = a[:, k:, k]
+                # Of complex numbers LAPACK compares the sums of the sizes of their parts.
+                size = np.abs(column.real) + np.abs(column.imag) if a.dtype.kind == "c" else np.abs(column)
+                best = np.argmax(np.where(np.isnan(size), -1.0, size), axis=1) + k
                 pivots[:, k] = best
                 own = a[every, k].copy()
                 a[every, k] = a[every, best]

@@ -798,6 +798,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     if indices.dtype.kind not in ("int", "uint"):
         raise DTypeError(f"unravel_index: expected 'indices' to be an integer tensor, but got {indices.dtype}")
     sizes = check_shape_arguments((shape,), "unravel_index")
+    indices = indices.to(dtypes.int64)
     return tuple((indices // step) % size for size, step in zip(sizes, contiguous_strides(sizes), strict=True))
 
 

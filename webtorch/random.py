@@ -498,7 +498,10 @@ def normal(
     *,
     generator: Generator | None = None,
     dtype: Any = None,
+    layout: Any = None,
     device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """Normal random numbers with the given mean and standard deviation: numbers with `size`, or tensors.
 
@@ -507,7 +510,8 @@ def normal(
     webtorch.Size([2, 2])
     """
     if size is not None:
-        return randn(size, generator=generator, dtype=dtype, device=device) * std + mean
+        made = randn(size, generator=generator, dtype=dtype, device=device) * std + mean
+        return made.requires_grad_() if requires_grad else made
     from .shapes import broadcast_shapes
 
     tensors = [value for value in (mean, std) if isinstance(value, Tensor)]

@@ -125,7 +125,6 @@ trapz = trapezoid
 
 
 @method
-@widened
 def cov(
     input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
 ) -> Tensor:
@@ -136,6 +135,13 @@ def cov(
     tensor([[ 1., -1.],
             [-1.,  1.]])
     """
+    if aweights is not None and input.dtype.is_floating_point:
+        input = input.to(dtypes.promote_types(input.dtype, aweights.dtype))
+    return covariances(input, correction=correction, fweights=fweights, aweights=aweights)
+
+
+@widened
+def covariances(input: Tensor, *, correction: int, fweights: Tensor | None, aweights: Tensor | None) -> Tensor:
     if input.ndim > 2:
         raise ShapeError(f"cov(): expected input to have two or fewer dimensions but got {input.ndim}")
     if input.dtype is dtypes.bool_:
@@ -177,7 +183,7 @@ def cov(
         factor = where(factor > 0, factor, 0.0)
         product = (centred * weights).matmul(centred.mH)
     result = product / factor
-    return result if input.ndim == 2 else result.reshape(())
+    return result.reshape(()) if result.numel() == 1 else result
 
 
 @method

@@ -70,6 +70,8 @@ def broadcast_shapes(*shapes: Sequence[int], call: str = "broadcast_shapes") -> 
     """
     if not shapes:
         return ()
+    if any(isinstance(shape, int) for shape in shapes):
+        shapes = tuple((shape,) if isinstance(shape, int) else shape for shape in shapes)
     result = tuple(shapes[0])
     for shape in shapes[1:]:
         if result != shape:

@@ -234,17 +234,18 @@ def at_fractions(
         rows = input.movedim(dim, -1) if input._shape else input.reshape((1,))
         kept = (*input._shape[:dim], 1, *input._shape[dim + 1 :]) if input._shape else ()
     ascending = sort(rows, -1).values
+    nans = rows.detach().isnan()
+    last = rows._shape[-1] - 1
+    if ignore_nan:
+        places = fractions.reshape((-1,)) * ((~nans).sum(-1, keepdim=True) - 1).clamp(min=0).to(input.dtype)
+    else:  # NaN is sorted last
+        places = where(nans.any(-1, keepdim=True), float(last), fractions.reshape((-1,)) * last)
     with no_grad():
-        nans = rows.detach().isnan()
-        last = rows._shape[-1] - 1
-        if ignore_nan:
-            ranks = fractions.reshape((-1,)) * ((~nans).sum(-1, keepdim=True) - 1).clamp(min=0).to(input.dtype)
-        else:  # NaN is sorted last
-            ranks = where(nans.any(-1, keepdim=True), float(last), fractions.reshape((-1,)) * last)
+        ranks = places.detach()
         if interpolation in ("lower", "higher", "nearest"):
             ranks = {"lower": ranks.floor, "higher": ranks.ceil, "nearest": ranks.round}[interpolation]()
         below = ranks.floor()
-        share = ranks - below if interpolation != "midpoint" else (ranks != below).to(input.dtype) / 2
+    share = places - below if interpolation != "midpoint" else (ranks != below).to(input.dtype) / 2
     result = ascending.gather(-1, below.to(dtypes.int64))
     if interpolation in ("linear", "midpoint"):  # infinite neighbours may give NaN, as in PyTorch
         result = result.lerp(ascending.gather(-1, ranks.ceil().to(dtypes.int64)), share)

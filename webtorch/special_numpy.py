@@ -287,15 +287,28 @@ def digamma(x: np.ndarray) -> np.ndarray:
 
 @_blockwise
 def polygamma(x: np.ndarray, n: int) -> np.ndarray:
-    """Derivative `n` >= 1 of digamma. NaN at negative arguments unless n is 1.
+    """Derivative `n` >= 1 of digamma.
 
     >>> float(polygamma(np.array(1.0), n=1)), math.pi**2 / 6
     (1.6449340668482264, 1.6449340668482264)
     """
     n = int(n)
     negative = x < 0
-    large = np.where(negative, 1 - x, x)
+    if n == 1:
+        result = positive_polygamma(np.where(negative, 1 - x, x), n)
+        sine = np.sin(math.pi * (x - np.round(x)))
+        return np.where(x == np.inf, 0.0, np.where(negative, (math.pi / sine) ** 2 - result, result))
+    # What is below 0 is summed on its own: its sizes are 1 - part, 2 - part, ... -x.
+    part = np.where(negative, x + np.ceil(-x), x)
+    result = positive_polygamma(part, n)
+    under = positive_polygamma(np.where(negative, 1 - part, 1), n) - positive_polygamma(np.where(negative, 1 - x, 1), n)
+    result = np.where(negative, result + (-1) ** (n + 1) * np.where(part == 0, 0, under), result)
+    return np.where(x == np.inf, 0.0, np.where(x == -np.inf, np.nan, result))
+
+
+def positive_polygamma(large: np.ndarray, n: int) -> np.ndarray:
     power = -(n + 1)
+    x = large
     total = np.zeros_like(x)
     # The Hurwitz zeta function of n + 1: ten terms, and the Euler-Maclaurin formula for the others.
     for _ in range(10):
@@ -306,13 +319,7 @@ def polygamma(x: np.ndarray, n: int) -> np.ndarray:
     for k in range(1, 9):
         total = total + _BERNOULLI[k - 1] / math.factorial(2 * k) * term
         term = term * (n + 2 * k) * (n + 2 * k + 1) / (large * large)
-    result = total * (math.factorial(n) * (-1) ** (n + 1))
-    if n == 1:
-        sine = np.sin(math.pi * (x - np.round(x)))
-        result = np.where(negative, (math.pi / sine) ** 2 - result, result)
-    else:
-        result = np.where(negative, np.nan, result)
-    return np.where(x == np.inf, 0.0, result)
+    return total * (math.factorial(n) * (-1) ** (n + 1))
 
 
 # ---- Bessel functions -----------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from .fft import fft, ifft, irfft, rfft
 from .functional.method import method
 from .ops import describe
 from .ops.pad import pad
+from .ops.parts import view_as_real
 from .ops.view import overlap_added
 from .tensor import Tensor
 
@@ -100,7 +101,7 @@ def stft(
     spectra = (rfft if onesided else fft)(frames, norm=norm).transpose(1, 2)
     if input.ndim == 1:
         spectra = spectra.squeeze(0)
-    return spectra if return_complex else spectra.view_as_real()
+    return spectra if return_complex else view_as_real(spectra)
 
 
 @method

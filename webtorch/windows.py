@@ -120,6 +120,8 @@ def logspace(
     if steps < 0:
         raise ShapeError(f"logspace({start}, {end}, {steps}): number of steps must be non-negative")
     chosen = dtypes.as_dtype(dtype) if dtype is not None else dtypes.get_default_dtype()
+    if not chosen.is_differentiable:
+        start, end = int(start), int(end)
     exponents = np.linspace(float(start), float(end), int(steps))
     array = np.ascontiguousarray(np.power(float(base), exponents).astype(chosen.numpy))
     result = creation.leaf(array, creation.resolve(device), dtype=chosen)

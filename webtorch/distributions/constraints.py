@@ -12,7 +12,8 @@ __all__ = [
     "Constraint", "boolean", "cat", "corr_cholesky", "dependent", "dependent_property", "greater_than", "greater_than_eq",
     "half_open_interval", "independent", "integer_interval", "interval", "is_dependent", "less_than", "lower_cholesky",
     "lower_triangular", "multinomial", "nonnegative", "nonnegative_integer", "one_hot", "open_interval", "positive",
-    "positive_definite", "positive_integer", "real", "real_vector", "simplex", "square", "stack", "symmetric", "unit_interval",
+    "positive_definite", "positive_integer", "positive_semidefinite",
+    "real", "real_vector", "simplex", "square", "stack", "symmetric", "unit_interval",
 ]  # fmt: skip
 
 
@@ -122,9 +123,7 @@ class _Between(Constraint):
             result = result & (value >= self.lower_bound if self.closed[0] else value > self.lower_bound)
         if self.upper_bound is not None:
             result = result & (value <= self.upper_bound if self.closed[1] else value < self.upper_bound)
-        if self.whole and value.dtype.is_floating_point:
-            return result & (value.frac() == 0)  # infinity has no fraction: not a number
-        return result
+        return result & (value % 1 == 0) if self.whole else result
 
 
 class _Interval(_Between):
@@ -220,6 +219,11 @@ class _PositiveDefinite(_Symmetric):
         return super().check(value) & (linalg.cholesky_ex(value).info == 0)
 
 
+class _PositiveSemidefinite(_Symmetric):
+    def check(self, value: Tensor) -> Tensor:
+        return super().check(value) & (linalg.eigvalsh(value) >= 0).all(-1)
+
+
 class _Several(Constraint):
     """Constraints for the parts of a value along a dimension."""
 
@@ -273,6 +277,7 @@ lower_cholesky = _LowerCholesky()
 corr_cholesky = _CorrCholesky()
 square = _Square()
 symmetric = _Symmetric()
+positive_semidefinite = _PositiveSemidefinite()
 positive_definite = _PositiveDefinite()
 cat = _Cat
 stack = _Stack

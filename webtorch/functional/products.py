@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+from .. import dtypes
 from ..errors import DTypeError, ShapeError, coded_error
 from ..ops import describe
 from ..ops.elementwise import store_out
@@ -209,7 +210,7 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
 
 def scaled_sum(input: Tensor, product: Tensor, beta: Any, alpha: Any, out: Tensor | None, call: str) -> Tensor:
     """beta * input + alpha * product; with beta = 0 the input is ignored, NaN and all."""
-    if not product.dtype.is_floating_point and (isinstance(alpha, float) or isinstance(beta, float)):
+    if not product.dtype.is_differentiable and (isinstance(alpha, float) or isinstance(beta, float)):
         raise DTypeError(
             f"{call}: For integral input tensors, argument alpha and beta must not be floating point numbers."
         )
@@ -261,7 +262,11 @@ def addr(
     tensor([[1., 1.],
             [1., 1.]])
     """
-    return scaled_sum(input, outer(vec1, vec2), beta, alpha, out, "addr")
+    product = outer(vec1, vec2)
+    if product.dtype is dtypes.bool_ and input.dtype is dtypes.bool_:
+        result = scaled_sum(input, product, beta, alpha, None, "addr").to(dtypes.bool_)
+        return result if out is None else store_out("addr", result, out)
+    return scaled_sum(input, product, beta, alpha, out, "addr")
 
 
 @method
@@ -363,6 +368,11 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
         left, right = (
             normalize_dims(part, tensor.ndim, "tensordot") for part, tensor in zip(dims, (a, b), strict=True)
         )
+    for d, e in zip(left, right, strict=True):  # what has size 1 is broadcast: the other is summed
+        if a._shape[d] == 1 != b._shape[e]:
+            b = b.sum(e, keepdim=True, dtype=b.dtype)
+        elif b._shape[e] == 1 != a._shape[d]:
+            a = a.sum(d, keepdim=True, dtype=a.dtype)
     if [a._shape[d] for d in left] != [b._shape[d] for d in right]:
         raise ShapeError(
             f"tensordot(dims={dims}): contracted dimensions need to match, but got {[a._shape[d] for d in left]} of the first and "

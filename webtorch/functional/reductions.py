@@ -370,6 +370,10 @@ def norm(
     tensor(5.)
     """
     input = floating(input, dtype, "norm")
+    if p == "nuc":
+        from ..linalg import matrix_norm
+
+        return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, out=out)
     if input.dtype.is_complex:
         input = input.abs()
     p = 2.0 if p in ("fro", None) else float(p)
@@ -386,8 +390,18 @@ def norm(
     elif p == 1:
         result = sum(input.abs(), dims, keepdim)
     else:
-        result = sum(input.abs() ** p, dims, keepdim) ** (1.0 / p)
+        result = power_norm(input.abs(), p, dims, keepdim)
     return result if out is None else store_out("norm", result, out)
+
+
+def power_norm(sizes: Tensor, p: float, dims: Any, keepdim: bool) -> Tensor:
+    """sum(sizes ** p) ** (1 / p). Where that, or a size, is 0 there is no slope, for which 0 is taken, as in PyTorch."""
+    where = TABLE["where"]
+    zero = sizes == 0
+    total = sum(where(zero, 0.0 if p > 0 else math.inf, where(zero, 1.0, sizes) ** p), dims, keepdim)
+    flat = (total == 0) | (total == math.inf)
+    ends = total.detach() ** (1.0 / p)
+    return where(flat, ends, where(flat, 1.0, total) ** (1.0 / p))
 
 
 def safe_sqrt(squares: Tensor) -> Tensor:

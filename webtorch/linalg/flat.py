@@ -349,6 +349,7 @@ def ormqr(
     tensor([5.])
     """
     check_matrices(input, "ormqr")
+    input = input.narrow(-1, 0, tau._shape[-1])  # what lies to the right of the reflections is not read
     m, n = input._shape[-2:]
     missing = creation.zeros((*input._shape[:-2], m, m - n), dtype=input.dtype, device=input.device)
     whole = factor.householder_product(missing if not n else joined(input, missing), tau)

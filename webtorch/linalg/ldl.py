@@ -10,6 +10,7 @@ from .. import dtypes, host
 from ..creation import leaf
 from ..grad_mode import no_grad
 from ..ops import matrix_history as history
+from ..shapes import numel
 from ..tensor import Tensor
 from .checks import broadcast_batches, check_matrices, check_same, per_example, stacked, stored
 from .factor import LDLFactor, LDLFactorEx, on_host
@@ -152,9 +153,13 @@ def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False,
     factors, right = broadcast_batches(LD.detach(), B, call)
     swaps = pivots.expand((*right._shape[:-2], pivots._shape[-1])).to(dtypes.int32)
     with no_grad():
-        arrays = host.arrays(
-            call, WHY, stacked(factors), swaps.reshape((-1, swaps._shape[-1])), stacked(right.detach())
+        values, places, sides = host.arrays(
+            call,
+            WHY,
+            stacked(factors),
+            swaps.reshape((numel(swaps._shape[:-1]), swaps._shape[-1])),
+            stacked(right.detach()),
         )
-        result = leaf(solved(*arrays, hermitian), B.device).reshape(right._shape)
+        result = leaf(solved(values, places, sides, hermitian), B.device).reshape(right._shape)
     result = history.symmetric_solution.of(result, right, factors=LD.detach(), pivots=pivots, hermitian=hermitian)
     return stored(call, result, out)

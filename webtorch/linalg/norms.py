@@ -173,7 +173,9 @@ def matrix_exp(A: Tensor) -> Tensor:
     tensor([[1., 0.],
             [0., 1.]])
     """
-    check_matrices(A, "linalg.matrix_exp", square=True)
+    check_matrices(A, "linalg.matrix_exp", square=True, wide=False)
+    if A.dtype.itemsize < 4:
+        return matrix_exp(A.float()).to(A.dtype)
     if not A.numel():
         return A.clone()
     with no_grad():
@@ -259,9 +261,12 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
     tensor([[1, 2, 4],
             [1, 3, 9]])
     """
-    check_shape(x.ndim > 0, "linalg.vander: expected a tensor of one dimension at least")
+    if not x.ndim:
+        x = x.reshape((1,))
     count = x._shape[-1] if N is None else N
     check_shape(count > 0, f"N must be greater than 1. Got {count}")
+    if not x.dtype.is_differentiable:
+        x = x.to(dtypes.int64)
     ones = creation.ones((*x._shape, 1), dtype=x.dtype, device=x.device)
     from ..functional import cat
 

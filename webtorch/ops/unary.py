@@ -570,7 +570,7 @@ tensor([-0.5772, -1.9635])
 
 _polygamma = Elementwise("_polygamma", numpy=special_numpy.polygamma, dtype=floating, wgsl="wt_polygamma({x}, {n})", scalars={"n": 1},
     public=False, method=False, inplace=False, domain=(0.3, 5.0), vjp=(lambda g, x, n: g * _polygamma(x, n=n + 1),),
-    doc="Derivative `n` >= 1 of digamma; NaN at negative arguments unless n is 1.")
+    doc="Derivative `n` >= 1 of digamma.")
 
 i0 = Elementwise("i0", numpy=special_numpy.i0, dtype=floating, wgsl="wt_i0({x})",
     vjp=(lambda g, x: g * _i1(x),), doc="""The modified Bessel function of the first kind, of order 0.

@@ -205,7 +205,8 @@ def flipped(shape, strides, offset, dims):
     return shape, tuple(strides), offset
 
 
-def bind_flip(shape, *dims):
+def bind_flip(shape, *places, dims=None):
+    dims = places if dims is None else (dims,)
     if len(dims) == 1 and isinstance(dims[0], (tuple, list)):
         dims = tuple(dims[0])
     return {"dims": normalize_dims(dims, len(shape), "flip", "flip_error_dim_out_of_range")}

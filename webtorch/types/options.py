@@ -742,7 +742,10 @@ class NormalOptions(TypedDict, total=False):
     size: Any
     generator: Generator | None
     dtype: Any
+    layout: Any
     device: Any
+    requires_grad: bool
+    pin_memory: bool
 
 
 class PrintOptions(TypedDict, total=False):

@@ -7,9 +7,10 @@ from types import ModuleType
 
 from . import checkpoint as checkpoint
 from . import dlpack as dlpack
+from . import hooks as hooks
 from . import pytree as pytree
 
-__all__ = ["checkpoint", "data", "dlpack", "pytree", "tensorboard"]
+__all__ = ["checkpoint", "data", "dlpack", "hooks", "pytree", "tensorboard"]
 
 
 def __getattr__(name: str) -> ModuleType:

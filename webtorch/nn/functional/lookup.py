@@ -14,6 +14,7 @@ from ...ops import common_device
 from ...ops.binary import where
 from ...ops.gather import take
 from ...precision import autocasts, widened
+from ...shapes import broadcast_shapes
 from ...tensor import Tensor
 
 
@@ -237,7 +238,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     >>> webtorch.nn.functional.cosine_similarity(webtorch.tensor([[3.0, 4.0]]), webtorch.tensor([[4.0, 3.0]]))
     tensor([0.9600])
     """
-    x2 = x2.to(dtypes.promote_types(x1.dtype, x2.dtype))
+    shape = broadcast_shapes(x1._shape, x2._shape, call="cosine_similarity")
+    x1, x2 = x1.expand(shape), x2.to(dtypes.promote_types(x1.dtype, x2.dtype)).expand(shape)
     first = x1.norm(2, dim, keepdim=True).clamp_min(eps)
     second = x2.norm(2, dim, keepdim=True).clamp_min(eps)
     return (x1 / first * (x2 / second)).sum(dim)

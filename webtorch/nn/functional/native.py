@@ -73,7 +73,7 @@ def native_group_norm(
             "of C channels with HxW elements each"
         )
     result = group_norm(input, group, weight, bias, eps)
-    return result, *statistics(input.reshape(N, group, -1), (2,), eps)
+    return result, *statistics(input.reshape(N, group, numel(input._shape[1:]) // group), (2,), eps)
 
 
 def native_layer_norm(

@@ -88,7 +88,8 @@ def group_norm(
             f"shape {list(input._shape)} and "
             f"num_groups={num_groups}"
         )
-    grouped = input.reshape((input._shape[0], num_groups, -1))
+    members = input._shape[1] // num_groups * numel(input._shape[2:])
+    grouped = input.reshape((input._shape[0], num_groups, members))
     result = normalised(grouped, 2, eps).reshape(input._shape)
     return per_channel(result, weight, bias)
 

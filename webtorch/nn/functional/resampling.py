@@ -10,7 +10,7 @@ import numpy as np
 import webtorch
 
 from ... import creation, dtypes
-from ...errors import ShapeError
+from ...errors import DTypeError, ShapeError
 from ...ops.binary import where
 from ...ops.gather import take
 from ...precision import autocasts
@@ -74,7 +74,10 @@ def interpolate(
         raise ShapeError(f"interpolate: Input and output sizes should be greater than 0, but got output size {sizes}")
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[dims - 1](input, sizes)
-    result = input
+    whole = not input.dtype.is_differentiable and mode in LINEAR
+    if whole and input.dtype is not dtypes.uint8:
+        raise DTypeError(f"interpolate(mode={mode!r}): not implemented for {input.dtype}; convert with .float()")
+    result = input.float() if whole else input
     for number in range(dims):
         dim, n, out, factor = number + 2, input._shape[number + 2], sizes[number], scales[number]
         if mode in ("nearest", "nearest-exact"):
@@ -83,7 +86,7 @@ def interpolate(
             result = smoothed(result, dim, n, out, factor, align, mode == "bicubic")
         else:
             result = by_neighbours(result, dim, n, out, factor, align, mode == "bicubic")
-    return result
+    return (result + 0.5).floor().clamp(0, 255).to(input.dtype) if whole else result
 
 
 def target_sizes(input: Tensor, dims: int, size: Any, scale_factor: Any, recompute: Any) -> tuple[list, list]:

@@ -135,7 +135,7 @@ def fractional(
         raise ShapeError(f"{call}: windows {size} at {counts} places do not fit the input {list(shape)}")
     if samples is None:
         samples = webtorch.rand(x._shape[0], x._shape[1], dims, dtype=x.dtype, device="cpu")
-    chance = samples.detach().cpu().numpy()
+    chance = samples.detach().cpu().double().numpy()
     # In two dimensions the first random number is for the last dimension; in three they are in order.
     order = (1, 0) if dims == 2 else tuple(range(dims))
     flat: Any = 0

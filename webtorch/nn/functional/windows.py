@@ -9,6 +9,7 @@ import numpy as np
 from ... import creation, dtypes, grad_mode
 from ...errors import ShapeError
 from ...ops.conv import as_sizes, convolve, convolve_transposed, windows
+from ...ops.elementwise import not_for_complex
 from ...ops.pad import pad as pad_constant
 from ...ops.pool import first_maximum, window_maximum, window_sum
 from ...precision import autocasts, widened
@@ -244,7 +245,8 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     x = input.unsqueeze(0) if unbatched else input
     room = tuple(n + 2 * p for n, p in zip(x._shape[2:], low, strict=True))
     view = windows(x, low, (1, 1), room, size, step, gap, 0.0)  # (n, c, oh, ow, kh, kw)
-    result = view.permute((0, 1, 4, 5, 2, 3)).reshape((x._shape[0], x._shape[1] * numel(size), -1))
+    count = view._shape[2] * view._shape[3]
+    result = view.permute((0, 1, 4, 5, 2, 3)).reshape((x._shape[0], x._shape[1] * numel(size), count))
     return result.squeeze(0) if unbatched else result
 
 
@@ -541,6 +543,8 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
 
 
 def adaptive_maximum(call: str, dims: int, input: Tensor, output_size: Any, return_indices: bool) -> Any:
+    if input.dtype.is_complex:
+        raise not_for_complex(call, (input,))
     sizes = adaptive_sizes(call, dims, input, output_size)
     shape = input._shape[input.ndim - dims :]
     if all(count and n % count == 0 for n, count in zip(shape, sizes, strict=True)):
