@@ -178,17 +178,6 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
-def slow(session: nox.Session) -> None:
-    """The tests that the tests session leaves out: whole programs on the GPU, which take minutes on a software one."""
-    require_python(session)
-    session.install("-e", ".[tests]")
-    require_adapter(session)
-    files = ("tests/test_programs_torch.py", "tests/test_distributions.py", "tests/test_examples.py")
-    chosen = {"WEBTORCH_SLOW_TESTS": "1"}
-    session.run("python", "-m", "pytest", *(session.posargs or ["-n", "2", *files]), env={**settings(), **chosen})
-
-
-@nox.session
 def drivers(session: nox.Session) -> None:
     """The tests that may differ from driver to driver, on SwiftShader and OpenGL: a part of the tests session."""
     require_python(session)

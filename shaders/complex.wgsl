@@ -198,11 +198,14 @@ fn wt_nan_to_num_c64(z: c64, nan: c64, high: c64, low: c64) -> c64 {
     return c64(wt_nan_to_num_f32(z.x, nan.x, high.x, low.x), wt_nan_to_num_f32(z.y, nan.x, high.x, low.x));
 }
 
-// The argument of the sine is reduced before pi is multiplied.
+// The argument of the sine is reduced to the nearest whole number before pi is multiplied, so that it is small where the
+// sine is; at odd ones the sine has the other sign.
 fn wt_sinc_c64(z: c64) -> c64 {
     if ((wt_magnitude_f32(z.x) == 0u) & (wt_magnitude_f32(z.y) == 0u)) { return c64(1.0f, 0.0f); }
-    let reduced = c64(z.x - 2.0f * wt_round_f32(0.5f * z.x), z.y) * 3.14159265f;
-    return wt_divide_c64(wt_sin_c64(reduced), z * 3.14159265f);
+    let whole = wt_round_f32(z.x);
+    let odd = whole != 2.0f * wt_round_f32(0.5f * whole);
+    let sine = wt_sin_c64(c64(z.x - whole, z.y) * 3.14159265f);
+    return wt_divide_c64(select(sine, c64(wt_neg_f32(sine.x), wt_neg_f32(sine.y)), odd), z * 3.14159265f);
 }
 
 // ---- circular and hyperbolic functions ------------------------------------------------------------------------------

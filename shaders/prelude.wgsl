@@ -96,7 +96,8 @@ fn wt_clamp_f32(x: f32, lowest: f32, highest: f32) -> f32 {
     return wt_at_most_f32(wt_at_least_f32(x, lowest), highest);
 }
 
-fn wt_relu_f32(x: f32) -> f32 { return select(x, 0.0f, (wt_order_f32(x) < 0) & !wt_isnan_f32(x)); }
+// Below 0 are the bits from 0x80000001 to those of -inf; -0 and NaN stay.
+fn wt_relu_f32(x: f32) -> f32 { return select(x, 0.0f, bitcast<u32>(x) - 0x80000001u < 0x7f800000u); }
 
 // PyTorch gives 0 for NaN.
 fn wt_sign_f32(x: f32) -> f32 {
@@ -314,6 +315,12 @@ fn wt_rsqrt_f32(x: f32) -> f32 {
     return select(1.0f / wt_sqrt_f32(x), wt_copysign_f32(wt_infinity_f32(), x), wt_magnitude_f32(x) == 0u);
 }
 
+// The same where the adapter's own division and square root are rounded to nearest (llvmpipe).
+fn wt_native_divide_f32(x: f32, y: f32) -> f32 { return x / y; }
+fn wt_native_reciprocal_f32(x: f32) -> f32 { return 1.0f / x; }
+fn wt_native_sqrt_f32(x: f32) -> f32 { return sqrt(x); }
+fn wt_native_rsqrt_f32(x: f32) -> f32 { return 1.0f / sqrt(x); }
+
 // ---- remainders -----------------------------------------------------------------------------------------------------
 
 // |x| - |y| * floor(|x| / |y|) as a multiple of 2^wt_exponent(y), for finite |x| >= |y| > 0. Without rounding. Takes up
@@ -450,8 +457,14 @@ fn wt_exp_scaled_f32(x: f32, rest: f32, steps: i32) -> f32 {
 
 fn wt_exp_f32(x: f32) -> f32 {
     // Outside [-104, 89] the result is 0 or infinity whatever the rest says; what the bounds make of NaN is not used.
-    let y = wt_exp_scaled_f32(clamp(x, -110.0f, 100.0f), 0.0f, 0);
-    return select(y, x, wt_isnan_f32(x));
+    let bounded = clamp(x, -110.0f, 100.0f);
+    let count = wt_near_i32(bounded * 1.44269502f);
+    let n = f32(count);
+    let core = wt_exp_core_f32(bounded - n * 0.693145752f, n * 1.42860677e-06f);
+    let half = count >> 1u;
+    let first = bitcast<f32>(u32(half + 127) << 23u);
+    let second = bitcast<f32>(u32(count - half + 127) << 23u);
+    return select((first + first * core) * second, x, wt_isnan_f32(x));
 }
 
 fn wt_exp2_f32(x: f32) -> f32 {

@@ -11,12 +11,10 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = workgroup_number(group, groups);
-  if (i >= outputs()) {
-    return; // the same for the whole workgroup, so no barrier is missed
-  }
+  let inside = i < outputs();
   let row = i / chunks();
   let first = (i % chunks()) * chunk();
-  let end = min(first + chunk(), extent());
+  let end = select(0u, min(first + chunk(), extent()), inside);
   var folded = identity();
   for (var k = first + lane; k < end; k += WORKGROUP) {
     folded = combine(folded, load(row, k));
@@ -30,7 +28,7 @@ fn main(
     }
     workgroupBarrier();
   }
-  if (lane == 0u) {
+  if (inside && lane == 0u) {
     store(i, partial[0]);
   }
 }

@@ -13,6 +13,33 @@ fn four_at(row: u32, k: u32) -> Four {
   return Four(load(row, k), load(row, k + 1u), load(row, k + 2u), load(row, k + 3u));
 }
 
+// The sum of a row's distances from `average`, or of their squares.
+fn total(row: u32, average: T, squared: bool) -> T {
+  var sum = T(0);
+  var k = 0u;
+  while (k < extent()) {
+    let stop = min(k + BLOCK, extent());
+    if (STORE_QUADS) {
+      var part = Four();
+      while (k < stop) {
+        let x = four_at(row, k) - average;
+        part += select(x, x * x, squared);
+        k += 4u;
+      }
+      sum += (part.x + part.y) + (part.z + part.w);
+    } else {
+      var part = T(0);
+      while (k < stop) {
+        let x = load(row, k) - average;
+        part += select(x, x * x, squared);
+        k += 1u;
+      }
+      sum += part;
+    }
+  }
+  return sum;
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -25,36 +52,10 @@ fn main(
   }
   let count = T(extent());
   var average = T(0);
-  var squares = T(0);
-  for (var turn = select(1u, 0u, CENTRED); turn < 2u; turn += 1u) { // the mean, then the mean square of what is off it
-    var total = T(0);
-    var k = 0u;
-    while (k < extent()) {
-      let stop = min(k + BLOCK, extent());
-      if (STORE_QUADS) {
-        var part = Four();
-        while (k < stop) {
-          let x = four_at(row, k) - average;
-          part += select(x, x * x, turn == 1u);
-          k += 4u;
-        }
-        total += (part.x + part.y) + (part.z + part.w);
-      } else {
-        var part = T(0);
-        while (k < stop) {
-          let x = load(row, k) - average;
-          part += select(x, x * x, turn == 1u);
-          k += 1u;
-        }
-        total += part;
-      }
-    }
-    if (turn == 0u) {
-      average = total / count;
-    } else {
-      squares = total / count;
-    }
+  if (CENTRED) {
+    average = total(row, average, false) / count;
   }
+  let squares = total(row, average, true) / count;
   let scale = inverse_root(squares + epsilon());
   var k = 0u;
   while (k < extent()) {

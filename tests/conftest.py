@@ -57,29 +57,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         need_gpu()
 
 
-# Whole programs on a software GPU: most of their minutes go into compiling shaders. `nox -s slow` runs them.
-SLOW_ON_A_GPU = ("test_programs_torch.py", "test_distributions.py", "test_examples.py")
-STILL_RUN = ("mlp_blobs", "custom_function", "dqn", "test_add", "test_see_the_kernel", "linear_regression", "grad_modes",
-             "own_op", "test_digits")  # fmt: skip
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the slowest tests of the GPU, and say so, unless WEBTORCH_SLOW_TESTS is set."""
-    if os.environ.get("WEBTORCH_SLOW_TESTS", "0") not in ("", "0"):
-        return
-    slow = [
-        item
-        for item in items
-        if item.path.name in SLOW_ON_A_GPU
-        and "webgpu" in item.name
-        and not any(name in item.name for name in STILL_RUN)
-    ]
-    if slow:
-        config.hook.pytest_deselected(items=slow)
-        left_out = set(map(id, slow))
-        items[:] = [item for item in items if id(item) not in left_out]
-
-
 @pytest.fixture(params=["cpu", pytest.param("webgpu", marks=pytest.mark.gpu)])
 def device(request: pytest.FixtureRequest) -> str:
     """The name of a device: each test that asks for it runs once on each."""

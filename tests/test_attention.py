@@ -114,14 +114,15 @@ def test_no_matrix_of_scores_on_webgpu():
     assert 0 < used < 2 * length * length * 4 / 8, used
 
 
-def test_no_matrix_of_scores_on_the_cpu():
+@pytest.mark.parametrize("chance", [0.0, 0.2])
+def test_no_matrix_of_scores_on_the_cpu(chance):
     import tracemalloc
 
     length = 3000
     q, k, v = (x.requires_grad_() for x in on("cpu", *(drawn(1, length, 8, seed=n) for n in range(3))))
     tracemalloc.start()
     try:
-        scaled_dot_product_attention(q, k, v).sum().backward()
+        scaled_dot_product_attention(q, k, v, dropout_p=chance).sum().backward()
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -168,14 +169,115 @@ def test_grouped_heads(device):
         np.testing.assert_allclose(got.numpy(), expected, rtol=2e-5, atol=2e-6)
 
 
-def test_dropout_and_learnt_masks_take_the_plain_way(device):
-    q, k, v = on(device, drawn(2, 9, 4), drawn(2, 8, 4, seed=1), webtorch.ones(2, 8, 4).numpy())
-    webtorch.manual_seed(3)
-    got = scaled_dot_product_attention(q, k, v, dropout_p=0.5).numpy()
-    assert got.std() > 0.05 and abs(got.mean() - 1) < 0.3
+def test_learnt_masks_take_the_plain_way(device):
+    q, k = on(device, drawn(2, 9, 4), drawn(2, 8, 4, seed=1))
     mask = webtorch.tensor(drawn(9, 8, seed=5), device=device, requires_grad=True)
     scaled_dot_product_attention(q, k, k, attn_mask=mask).sum().backward()
     assert (mask.grad.numpy() != 0).any()
+
+
+# ---- dropout ---------------------------------------------------------------------------------------------------------
+
+
+def dropped(device, given, seed=7, chance=0.3):
+    """Attention with dropout and its gradients: by the kernels, and written out with the mask that a seed gives."""
+    arrays = [drawn(2, 3, n, 6, seed=n) for n in (37, 45, 46)]
+    arrays[2] = arrays[2][:, :, :45]
+    weight = webtorch.tensor(drawn(2, 3, 37, 6, seed=9), device=device)
+    results = []
+    for fused in (True, False):
+        q, k, v = (x.requires_grad_() for x in on(device, *arrays))
+        webtorch.manual_seed(seed)
+        if fused:
+            out = scaled_dot_product_attention(q, k, v, dropout_p=chance, **given)
+        else:
+            kept = (webtorch.rand(2, 3, 37, 45, device=device) >= chance).float() / (1 - chance)
+            scores = q @ k.transpose(-2, -1) * 6**-0.5
+            if given.get("is_causal"):
+                seen = webtorch.ones(37, 45, dtype=webtorch.bool, device=device).tril()
+                scores = scores.masked_fill(~seen, float("-inf"))
+            out = (scores.softmax(-1) * kept) @ v
+        (out * weight).sum().backward()
+        results.append([x.numpy() for x in (out.detach(), q.grad, k.grad, v.grad)])
+    return results
+
+
+@pytest.mark.parametrize("budget", [60000, 60])
+@pytest.mark.parametrize("given", [{}, {"is_causal": True}], ids=str)
+def test_dropout_is_that_of_the_matrix_of_weights(device, given, budget, monkeypatch):
+    monkeypatch.setattr(kernels, "BUDGET", budget)
+    for got, expected in zip(*dropped(device, given), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=5e-5, atol=1e-5)
+
+
+@pytest.mark.gpu
+def test_dropout_is_the_same_on_both_devices():
+    for one, other in zip(dropped("cpu", {})[0], dropped("webgpu", {})[0], strict=True):
+        np.testing.assert_allclose(one, other, rtol=5e-5, atol=1e-5)
+
+
+def test_gradients_with_dropout_against_differences():
+    q, k, v = (webtorch.tensor(drawn(2, n, 3, seed=n).astype(np.float64), requires_grad=True) for n in (5, 4, 4))
+
+    def attended(*x):
+        webtorch.manual_seed(5)
+        return scaled_dot_product_attention(*x, dropout_p=0.4, is_causal=True)
+
+    assert gradcheck(attended, (q, k, v)) and gradgradcheck(attended, (q, k, v))
+
+
+def test_dropout_of_all_and_of_impossible_chances(device):
+    q, k = on(device, drawn(2, 9, 4), drawn(2, 8, 4, seed=1))
+    assert (scaled_dot_product_attention(q, k, k, dropout_p=1.0).numpy() == 0).all()
+    for chance in (-0.5, 1.5):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            scaled_dot_product_attention(q, k, k, dropout_p=chance)
+
+
+def test_dropout_draws_anew_at_every_call(device):
+    q, k = on(device, drawn(2, 9, 4), drawn(2, 8, 4, seed=1))
+    webtorch.manual_seed(1)
+    first, second = (scaled_dot_product_attention(q, k, k, dropout_p=0.5).numpy() for _ in range(2))
+    webtorch.manual_seed(1)
+    again = scaled_dot_product_attention(q, k, k, dropout_p=0.5).numpy()
+    assert (first != second).any()
+    np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.gpu
+def test_a_compiled_step_drops_other_weights_at_every_replay():
+    arrays = drawn(2, 9, 4), drawn(2, 8, 4, seed=1)
+
+    def step(q, k):
+        q = q.detach().requires_grad_()
+        out = scaled_dot_product_attention(q, k, k, dropout_p=0.5)
+        out.sum().backward()
+        return out.detach(), q.grad
+
+    results = []
+    for run in (step, webtorch.compile(step)):
+        webtorch.manual_seed(2)
+        results.append([[x.numpy() for x in run(*on("webgpu", *arrays))] for _ in range(5)])
+    for plainly, compiled in zip(*results, strict=True):
+        for one, other in zip(plainly, compiled, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    assert (results[1][3][0] != results[1][4][0]).any()
+
+
+@pytest.mark.gpu
+def test_training_a_layer_with_dropout_stores_no_matrix_of_weights():
+    length = 768
+    webtorch.manual_seed(0)
+    layer = webtorch.nn.TransformerEncoderLayer(8, 2, 16, dropout=0.2, batch_first=True).to("webgpu")
+    x = webtorch.tensor(drawn(2, length, 8), device="webgpu", requires_grad=True)
+    x.sum().item()
+    webtorch.reset_peak_memory_stats()
+    before = webtorch.memory_stats()["peak_bytes"]
+    with webtorch.debug.kernels() as ran:
+        layer(x).sum().backward()
+        gradient = x.grad.numpy()
+    assert np.isfinite(gradient).all() and any(record.name.startswith("_attention") for record in ran)
+    assert 0 < webtorch.memory_stats()["peak_bytes"] - before < 2 * 2 * length * length * 4 / 2
 
 
 def test_vmap_and_forward_mode():

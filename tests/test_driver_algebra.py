@@ -194,3 +194,63 @@ def test_only_where_operands_share_a_value_is_one_hidden():
     x, y, z = (webtorch.tensor([float(n), 2.0], device="webgpu") for n in range(3))
     assert "bitcast<u32>(v" not in webtorch.debug.wgsl(x * y + z)
     assert "bitcast<u32>(v" in webtorch.debug.wgsl(x * y + x)
+
+
+ROWS = np.array(
+    [[1, 1e8, -1e8], [np.inf, 1, 2], [1e30, 1e30, -np.inf], [np.nan, 1, 0.1], [3e38, 3e38, -3e38], [0.1, 1e-3, 7]], np.float32
+)  # fmt: skip
+KERNELS = {
+    "cumsum": lambda x: x.cumsum(1), "cumprod": lambda x: x.cumprod(1), "log_softmax": lambda x: x.log_softmax(1),
+    "softmax": lambda x: x.softmax(1), "sum": lambda x: x.reshape(-1, 1).sum(1).reshape(-1, 3),
+    "amax": lambda x: x.reshape(-1, 1).amax(1).reshape(-1, 3), "prod": lambda x: x.reshape(-1, 1).prod(1).reshape(-1, 3),
+    "layer_norm": lambda x: webtorch.nn.functional.layer_norm(x, (3,)), "matmul": lambda x: x @ webtorch.eye(3, device=x.device),
+    "gather": lambda x: x[webtorch.arange(6, device=x.device)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_what_a_kernel_read_is_not_taken_from_its_result(device, kernel):
+    """Beside a kernel its own operands are read again: the sums are those of its rounded results."""
+    function, x = KERNELS[kernel], webtorch.tensor(ROWS, device=device)
+    first = webtorch.tensor(function(x).numpy(), device=device)
+    for name, beside in (
+        ("less", lambda y: y - x), ("less and more", lambda y: (y - x) + 1), ("times", lambda y: y * x - x),
+        ("quotient", lambda y: y / x), ("sum", lambda y: (y + x) - y),
+    ):  # fmt: skip
+        with np.errstate(all="ignore"):
+            got, wanted = beside(function(x)).numpy(), beside(first).numpy()
+        assert np.array_equal(got, wanted, equal_nan=True), (name, got, wanted)
+
+
+@pytest.mark.gpu
+def test_a_user_s_kernel_is_not_taken_apart():
+    source = "fn f(i: u32) -> T { return load_x(i) + 1.0; }"
+    x = webtorch.tensor(ROWS, device="webgpu")
+    with webtorch.register_forward("neg", source, dtype="float32", device="webgpu", override=True):
+        for beside in (lambda y: y - 1, lambda y: y - x, lambda y: (y + 1) - x):
+            got = beside(webtorch.neg(x)).numpy()
+            first = webtorch.tensor(webtorch.neg(x).numpy(), device="webgpu")
+            assert np.array_equal(got, beside(first).numpy(), equal_nan=True)
+
+
+@pytest.mark.gpu
+def test_what_a_user_s_kernel_reads_is_rounded():
+    x = webtorch.tensor(ROWS, device="webgpu")
+    less = "fn f(i: u32) -> T { return load_x(i) - load_y(i); }"
+    with (
+        np.errstate(all="ignore"),
+        webtorch.register_forward("mul", less, dtype="float32", device="webgpu", override=True),
+    ):
+        assert np.array_equal((x + 1).mul(x).numpy(), (ROWS + np.float32(1)) - ROWS, equal_nan=True)
+        assert np.array_equal(x.mul(x).numpy(), ROWS - ROWS, equal_nan=True)
+    less = "fn f(i: u32) -> T { return load_x(i) - 1.0; }"
+    with webtorch.register_forward("neg", less, dtype="float32", device="webgpu", override=True):
+        assert np.array_equal((x + 1).neg().numpy(), (ROWS + np.float32(1)) - np.float32(1), equal_nan=True)
+
+
+def test_transforms_of_one_value_many_times(device):
+    """The elements of an expanded tensor are one element of memory."""
+    for count in (2, 3, 4, 5, 8, 7):
+        x = webtorch.tensor([np.inf], device=device).expand(count)
+        got = webtorch.fft.fft(x).numpy()
+        assert not np.isfinite(got).any() and np.isnan(got[1:]).all(), (count, got)

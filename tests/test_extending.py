@@ -11,6 +11,7 @@ from test_examples import run
 import webtorch
 from webtorch import errors, registry
 from webtorch.errors import DeviceError, DTypeError, RegistryError, ShaderCompileError
+from webtorch.registry.loops import checked_trips, find_loops
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[1] / "examples" / "extending"
 
@@ -350,6 +351,92 @@ def test_what_the_driver_refuses_is_shown_with_line_numbers():
         del caught  # it holds the tensor that cannot be computed
         gc.collect()
     assert webtorch.ones(2, device="webgpu").add(1).tolist() == [2.0, 2.0]
+
+
+@pytest.mark.gpu
+def test_a_shader_that_does_not_compile_names_what_is_in_it():
+    with webtorch.registerUnaryOp("mixed_up", shader="{x} + 1u", dtypes="float32"):
+        with pytest.raises(ShaderCompileError) as caught:
+            x = webtorch.ones(2, 3, device="webgpu")
+            (webtorch.mixed_up(x * 2).tanh() + x).tolist()
+        message = str(caught.value)
+        for part in ("mul float32[2, 3]", "mixed_up float32[2, 3]", "tanh float32[2, 3]", "add float32[2, 3]"):
+            assert part in message, message
+        adapter = webtorch.backends.wgpu.get_device().adapter
+        assert adapter.name in message and "WEBTORCH_DEBUG=3" in message and "1u" in caught.value.source
+        del caught
+        gc.collect()
+
+
+# ---- the loops of kernels ------------------------------------------------------------------------------------------
+
+SUM_BEFORE = """fn sums(i: u32) -> T {
+    var total = load_x(0u);
+    let end = min(i + 1u, size_x());
+    for (var k = 1u; k < end; k++) { if (load_x(k) < 0.0) { break; } total += load_x(k); }
+    return total;
+}"""
+
+
+@pytest.mark.gpu
+def test_loops_with_a_bound_run():
+    with webtorch.register_forward("neg", SUM_BEFORE, dtype="float32", device="webgpu", override=True):
+        x = webtorch.arange(5.0, device="webgpu")
+        assert webtorch.neg(x).tolist() == [0.0, 1.0, 3.0, 6.0, 10.0]
+        assert webtorch.neg(x - 1).tolist() == [-1.0, -1.0, 0.0, 2.0, 5.0]
+        long = webtorch.ones(70_000, device="webgpu")
+        with pytest.raises(RegistryError, match="neg: the kernel.*go round 70000 times.*65"):
+            webtorch.neg(long)
+        assert webtorch.neg(x).tolist() == [0.0, 1.0, 3.0, 6.0, 10.0]
+
+
+def looping(text, call="f"):
+    return find_loops(f"fn f(i: u32) -> T {{ {text} }}", "i", {"size", "size_x"}, call)
+
+
+@pytest.mark.parametrize(
+    ("text", "trips"),
+    [
+        ("return load_x(i);", 0),
+        ("for (var k = 0u; k < 10u; k++) { }", 11),
+        ("for (var k: u32 = 0u; k <= size_x() / 2u; k += 3u) { }", 18),
+        ("for (var k = 2u; k < 8u && load_x(k) > 0.0; k += 1u) { break; }", 7),
+        ("const n = 4u; for (var k = 0u; k < n; k++) { for (var j = 0u; j < k; j++) { } }", 1 + 4 * (1 + 1 + 3)),
+        ("for (var k = 0u; k < 2u; k++) { } for (var k = 0u; k < 0x3u; k++) { }", 3 + 4),
+        ("let n = size() - i; for (var k = 0u; k < n * 2u; k++) { }", 21),
+        ("for (var k = i; k < size_x(); k++) { }", 101),
+        ("for (var k = 0; k < i32(1u << 3u); k++) { continue; }", 9),
+        ("for (var k = 0u; k < max(size(), 3u) % 7u; k++) { }", 7),
+    ],
+)
+def test_bounds_of_loops(text, trips):
+    assert looping(text).trips({"size": 10, "size_x": 100}) == trips
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "while (true) { }", "loop { break; }", "for (;;) { break; }", "for (var k = 0u; ; k++) { break; }",
+        "for (var k = 0u; k < u32(load_x(i)); k++) { }", "for (var k = 0u; k < 9u; k += i) { }",
+        "for (var k = 0u; k < 9u; k--) { }", "for (var k = 9u; k > 0u; k--) { }", "var k = 0u; for (; k < 9u; k++) { }",
+        "for (var k = 0u; k < 9u; k++) { k = 0u; }", "for (var k = 0u; k < 9u; k++) { let p = &k; *p = 0u; }",
+        "for (var k = 0u; k < 9u; k++) { for (var k = 0u; k < 2u; k++) { } }",
+        "for (var k = 0u; k < 9u || load_x(0u) > 0.0; k++) { }", "for (var k = 0u; k < n; k++) { }",
+        "let n = 3u; { let n = u32(load_x(0u)); for (var k = 0u; k < n; k++) { } }",
+        "let n = n; for (var k = 0u; k < n; k++) { }", "for (var k = -5; k < 5; k++) { }",
+        "{ let i = 4000000000u; for (var k = 0u; k < i; k++) { } }", "for (var k = 0u; k < 9u; k += 0u) { }",
+        "for (var k = 0u; k < 9u; k++) k;", "for (var k = 0u; k + 1u < 9u; k++) { }",
+    ],
+)  # fmt: skip
+def test_loops_without_a_known_bound_are_refused(text):
+    assert code_of(lambda: looping(text)) == "invalid_config_error"
+
+
+@pytest.mark.parametrize("text", ["size_x() - 11u", "2147483647u + i", "65536u * 65536u", "1u << 31u", "1u << i"])
+def test_bounds_that_may_wrap_are_refused_when_it_runs(text):
+    loops = looping(f"for (var k = 0u; k < {text}; k++) {{ }}")
+    with pytest.raises(RegistryError):
+        checked_trips(loops, {"size": 40, "size_x": 10}, 65_000, "f")
 
 
 # ---- kernels --------------------------------------------------------------------------------------------------------

@@ -443,23 +443,24 @@ def submits_of(run) -> tuple[int, int]:
     return counts
 
 
-def many_sums(count):
+def many_kernels(count):
+    """Rows of exponentials over their sum: each such kernel is a dispatch of its own."""
     x = on_gpu(random(8, 16))
-    return lambda: [x[:, : 1 + number % 16].sum(1) for number in range(count)]
+    return lambda: [x[:, : 1 + number % 16].softmax(1) for number in range(count)]
 
 
 @pytest.mark.gpu
 def test_work_is_handed_over_in_batches(batching):
     batching.set_batch_delay(0)
-    submits_of(many_sums(40))
+    submits_of(many_kernels(40))
     batching.set_batch_threshold(10)
-    submits, dispatches = submits_of(many_sums(40))
+    submits, dispatches = submits_of(many_kernels(40))
     assert dispatches == 40 and submits == 4
     batching.set_batch_threshold(1000)
-    submits, dispatches = submits_of(many_sums(40))
+    submits, dispatches = submits_of(many_kernels(40))
     assert dispatches == 40 and submits == 0
     batching.disable_batching()
-    submits, dispatches = submits_of(many_sums(12))
+    submits, dispatches = submits_of(many_kernels(12))
     assert submits == dispatches == 12
     batching.enable_batching()
 
@@ -468,13 +469,14 @@ def test_work_is_handed_over_in_batches(batching):
 def test_batch_is_one_batch(batching):
     batching.set_batch_delay(0)
     batching.set_batch_threshold(5)
-    make = many_sums(30)
+    make = many_kernels(30)
     make()[0].numpy()
     webtorch.sync_device()
     before = get_device().stats()["submits"]
     results = batching.batch(make)
     assert get_device().stats()["submits"] == before + 1
-    np.testing.assert_allclose(results[2].numpy(), random(8, 16)[:, :3].sum(1), rtol=1e-6)
+    powers = np.exp(random(8, 16)[:, :3])
+    np.testing.assert_allclose(results[2].numpy(), powers / powers.sum(1, keepdims=True), rtol=1e-5)
 
 
 # ---- switches -------------------------------------------------------------------------------------------------------

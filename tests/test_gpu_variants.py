@@ -17,7 +17,7 @@ def shaders():
     """Have the engine take the adapter for a GPU; gives the names of the shaders that ran."""
     device = get_device()
     before = engine._limits_cache
-    limits = dataclasses.replace(engine.limits_of(device), is_cpu=False)
+    limits = dataclasses.replace(engine.limits_of(device), is_cpu=False, compiles_slowly=False)
     engine._limits_cache = (*engine._limits_cache[:2], limits)
     used: set[str] = set()
 

@@ -4,13 +4,18 @@ import copy
 import html.parser
 import io
 import multiprocessing
+import pathlib
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import webtorch
 from webtorch import dtypes, nn
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def sample(dtype, device):
@@ -270,6 +275,30 @@ def test_without_pytorch(monkeypatch):
 
 
 # ---- einops ---------------------------------------------------------------------------------------------------------
+
+
+IMPORT_ORDERS = {
+    "webtorch first": "import webtorch, sys; assert 'einops' not in sys.modules; import einops",
+    "einops first": "import einops, webtorch",
+    "einops at work before": "import numpy, einops; einops.rearrange(numpy.ones(2), 'a -> a'); import webtorch",
+    "a part of einops": "import webtorch; from einops.einops import rearrange; import einops",
+}
+
+
+@pytest.mark.parametrize("order", IMPORT_ORDERS)
+def test_the_einops_package_is_imported_by_the_program_alone(order):
+    pytest.importorskip("einops")
+    program = (
+        f"{IMPORT_ORDERS[order]}\n"
+        "import sys\n"
+        "x = einops.rearrange(webtorch.arange(6), '(a b) -> b a', a=2)\n"
+        "assert type(x) is webtorch.Tensor and x.tolist() == [[0, 3], [1, 4], [2, 5]]\n"
+        "spec = sys.modules['einops._backends'].__spec__\n"
+        "assert spec.loader.get_source(spec.name)  # it is loaded as any other module\n"
+        "assert not [finder for finder in sys.meta_path if type(finder).__module__ == 'webtorch._einops']\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=100)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_einops_package(device):

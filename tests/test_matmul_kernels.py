@@ -1,9 +1,11 @@
-"""The contraction kernel for adapters that are CPUs: every layout of both factors, blocks of both sizes, ragged edges."""
+"""The contraction kernels for adapters that are CPUs: every layout of both factors, one by one and in blocks of both sizes,
+ragged edges."""
 
 import numpy as np
 import pytest
 
 import webtorch
+from webtorch import tuning
 
 pytestmark = pytest.mark.gpu
 
@@ -19,8 +21,12 @@ SMALL = [
 LARGE = [(1, 130, 260, 133), (2, 64, 516, 68), (1, 9, 60000, 8)]
 
 
-@pytest.mark.parametrize("batch, m, k, n", SMALL + LARGE)
-def test_contraction_in_every_layout(batch, m, k, n):
+@pytest.mark.parametrize(
+    "variant, shape",
+    [*(("1x1", shape) for shape in SMALL), *(("4x4", shape) for shape in SMALL), *(("8x8", shape) for shape in LARGE)],
+)
+def test_contraction_in_every_layout(variant, shape):
+    batch, m, k, n = shape
     rng = np.random.default_rng(0)
     a = rng.standard_normal((batch, m, k)).astype(np.float32)
     b = rng.standard_normal((batch, k, n)).astype(np.float32)
@@ -34,14 +40,17 @@ def test_contraction_in_every_layout(batch, m, k, n):
             y = y.transpose(1, 2) if b_over_k else y
             results.append(x @ y)
             results.append(x.flip(2) @ y.flip(1))
-    for result in results:
-        np.testing.assert_allclose(result.numpy(), expected, atol=2e-6 * k**0.5 * 4)
+    with tuning.force("contract", variant), webtorch.debug.kernels() as ran:
+        for result in results:
+            np.testing.assert_allclose(result.numpy(), expected, atol=2e-6 * k**0.5 * 4)
+    assert ("matmul_small" if variant == "1x1" else "matmul") in {kernel.shader for kernel in ran}
 
 
-def test_integer_products_are_exact_in_both_block_sizes():
+@pytest.mark.parametrize("variant, size", [("1x1", 20), ("4x4", 20), ("8x8", 170)])
+def test_integer_products_are_exact(variant, size):
     rng = np.random.default_rng(1)
-    for m, k, n in [(20, 30, 20), (170, 170, 170)]:
-        a, b = rng.integers(-50, 50, (m, k)), rng.integers(-50, 50, (k, n))
-        x, y = (webtorch.tensor(each, device="webgpu") for each in (a, b))
+    a, b = rng.integers(-50, 50, (size, 30)), rng.integers(-50, 50, (30, size))
+    x, y = (webtorch.tensor(each, device="webgpu") for each in (a, b))
+    with tuning.force("contract", variant):
         np.testing.assert_array_equal((x @ y).numpy(), a @ b)
         np.testing.assert_array_equal((x.int() @ y.int()).numpy(), a @ b)

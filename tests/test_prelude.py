@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from webtorch import prelude, shaders_path
+import webtorch
+from webtorch import engine, prelude, shaders_path
 from webtorch.errors import RegistryError
 
 torch = pytest.importorskip("torch")
@@ -741,6 +742,64 @@ def test_threefry_known_answers():
     assert [tuple(row) for row in got.tolist()] == [answer for _, answer in vectors]
 
 
+# ---- the adapter's own division -------------------------------------------------------------------------------------
+
+NATIVE = {
+    "divide": np.divide,
+    "reciprocal": lambda x, _: np.float32(1) / x,
+    "sqrt": lambda x, _: np.sqrt(x),
+    "rsqrt": lambda x, _: np.float32(1) / np.sqrt(x),
+}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", NATIVE)
+def test_native_division_is_exact_where_it_is_used(name):
+    """Pairs of all special values and 2^21 random bit patterns: what IEEE 754 says, or the library's own is used."""
+    limits = engine.limits_of(device())
+    if not limits.exact_division:
+        x = webtorch.tensor([3.0, 7.0], device="webgpu")
+        assert "wt_native" not in webtorch.debug.wgsl(getattr(x, name)(*[x] * (name == "divide")))
+        return
+    generator = np.random.default_rng(5)
+    left, right = (array.ravel() for array in np.meshgrid(SPECIALS32, SPECIALS32))
+    bits = generator.integers(0, 1 << 32, (2, 1 << 21), dtype=np.uint64).astype(np.uint32).view(np.float32)
+    x, y = (
+        np.concatenate([special, more]).astype(np.float32) for special, more in zip((left, right), bits, strict=True)
+    )
+    count = 2 if name == "divide" else 1
+    arguments = ", ".join(f"x{n}" for n in range(count))
+    got = evaluate(
+        f"wt_native_{name}_f32({arguments})", (x, y)[:count], ("f32",) * count, "f32", (f"wt_native_{name}_f32",)
+    )
+    with np.errstate(all="ignore"):
+        expected = NATIVE[name](x, y)
+    same = (got.view(np.uint32) == expected.view(np.uint32)) | (np.isnan(got) & np.isnan(expected))
+    assert same.all(), (x[~same][:5], y[~same][:5], got[~same][:5], expected[~same][:5])
+
+
+@pytest.mark.gpu
+def test_roots_and_quotients_are_not_simplified():
+    """What undoes itself in real numbers: each step is rounded all the same."""
+    values = np.random.default_rng(6).uniform(0.5, 4, 4096).astype(np.float32)
+    x = webtorch.tensor(values, device="webgpu")
+    one = np.float32(1)
+    for got, expected in (
+        (x.sqrt().square(), np.square(np.sqrt(values))),
+        (x.sqrt() * x.sqrt(), np.sqrt(values) * np.sqrt(values)),
+        (x.reciprocal().reciprocal(), one / (one / values)),
+        (x.rsqrt().square().reciprocal(), one / np.square(one / np.sqrt(values))),
+        ((x * 3) / 3, values * np.float32(3) / np.float32(3)),
+        ((x / 7) * 7, values / np.float32(7) * np.float32(7)),
+        (x / x.sqrt(), values / np.sqrt(values)),
+        (x.square().sqrt(), np.sqrt(np.square(values))),
+        ((x * x) / x, values * values / values),
+        (1 / (1 / x), one / (one / values)),
+        (x / (x / (x + 1)), values / (values / (values + one))),
+    ):
+        assert np.array_equal(got.numpy(), expected)
+
+
 # ---- the tree shaker ------------------------------------------------------------------------------------------------
 
 
@@ -771,7 +830,7 @@ def test_every_function_is_tested_or_serves_one_that_is():
     """No function of these four files may lie about untested; the other files have tests of their own."""
     tested = {f"wt_{case.name}" for case in [*FLOAT32, *CONVERSIONS, *FLOAT64, *INTEGERS]}
     tested |= {f"wt_{kind}_{what}" for kind in ("f16", "bf16") for what in ("unpack_u32", "pack_f32")}
-    tested.add("wt_threefry_u32")
+    tested |= {"wt_threefry_u32", *(f"wt_native_{name}_f32" for name in NATIVE)}
     served = prelude.closure(tested)
     here = "".join(shaders_path.read(f"{file}.wgsl") for file in ("prelude", "special", "float64", "integer"))
     defined = [name for name in prelude.functions() if f"fn {name}(" in here]

@@ -12,31 +12,26 @@ import sys
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
-PROGRAMS = sorted(
-    path.stem for path in (HERE / "programs_torch").glob("*.py") if path.stem not in ("seeded", "run_all")
-)
+FOLDER = HERE / "programs_torch"
+PROGRAMS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("seeded", "run_all"))
 if importlib.util.find_spec("webtorch.distributions") is None:
     PROGRAMS.remove("policy_gradient")  # it is built on that module
 GOLDENS = json.loads((HERE / "goldens" / "programs_torch.json").read_text("utf-8"))
 FAMILIES = 15  # at least
 
 
-def reported(program, device):
-    """What a program prints at the end, run on a device by a process of its own, as a user would."""
+# The programs that share a process: a process takes a second to begin, and programs share most of their kernels.
+TOGETHER = 5
+
+
+def run_under_runner(device, *words):
+    """The lines that a program prints, run on a device by `python -m webtorch run`."""
     paths = [str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     settings = {"PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    command = [
-        sys.executable,
-        "-m",
-        "webtorch",
-        "run",
-        "--device",
-        device,
-        str(HERE / "programs_torch" / f"{program}.py"),
-    ]
+    command = [sys.executable, "-m", "webtorch", "run", "--device", device, *words]
     run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **settings}, timeout=600)
     assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout.splitlines()[-1])
+    return run.stdout.splitlines()
 
 
 def check(ours, golden):
@@ -49,9 +44,18 @@ def check(ours, golden):
             assert math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance / 10), (name, ours[name], wanted)
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_losses_are_those_of_pytorch(program, device):
-    check(reported(program, device), GOLDENS[program])
+@pytest.mark.parametrize("first", range(0, len(PROGRAMS), TOGETHER), ids=lambda first: PROGRAMS[first])
+def test_losses_are_those_of_pytorch(first, device):
+    programs = PROGRAMS[first : first + TOGETHER]
+    results = list(map(json.loads, run_under_runner(device, str(FOLDER / "run_all.py"), *programs)))
+    assert [result["program"] for result in results] == programs
+    for result in results:
+        assert "error" not in result, f"{result['program']}:\n{result['error']}"
+        check(result["reported"], GOLDENS[result["program"]])
+
+
+def test_a_program_in_a_process_of_its_own(device):
+    check(json.loads(run_under_runner(device, str(FOLDER / "mlp_blobs.py"))[-1]), GOLDENS["mlp_blobs"])
 
 
 def test_every_program_has_a_golden():
@@ -60,7 +64,7 @@ def test_every_program_has_a_golden():
 
 def test_goldens_are_what_pytorch_reports():
     pytest.importorskip("torch")
-    command = [sys.executable, str(HERE / "programs_torch" / "run_all.py"), "cnn", "gpt", "resume"]
+    command = [sys.executable, str(FOLDER / "run_all.py"), "cnn", "gpt", "resume"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     for result in map(json.loads, run.stdout.splitlines()):
         check(result["reported"], GOLDENS[result["program"]])

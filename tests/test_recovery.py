@@ -337,6 +337,34 @@ def test_out_of_memory_names_the_live_tensors():
         webgpu.set_memory_limit(None)
 
 
+def test_memory_that_is_kept_for_later_is_given_up_before_anything_fails(monkeypatch):
+    """One more attempt, after what nobody uses was freed: cyclic garbage and the pool."""
+    device = get_device()
+    device.sync()
+    device.empty_cache()
+    attempts = []
+    take = type(device)._try_take
+    monkeypatch.setattr(type(device), "_try_take", lambda self, *args: attempts.append(args) or take(self, *args))
+    webgpu.set_memory_limit(device.stats()["active_bytes"] + (5 << 20))
+    try:
+        cycle = [webtorch.full((1 << 19,), 1.0, device="webgpu")]  # 2 MiB in a cycle
+        cycle.append(cycle)
+        cycle[0].sum().item()
+        other = webtorch.full((3 << 17,), 2.0, device="webgpu")  # 1.5 MiB that the pool keeps
+        other.sum().item()
+        del cycle, other
+        attempts.clear()
+        big = device.allocate(4 << 20)
+        assert big.size == 4 << 20 and len(attempts) == 2
+        attempts.clear()
+        with pytest.raises(webtorch.OutOfMemoryError):
+            device.allocate(4 << 20)
+        assert len(attempts) == 2
+        assert device.allocate(1 << 18).size == 1 << 18
+    finally:
+        webgpu.set_memory_limit(None)
+
+
 def test_memory_statistics_are_true():
     """Active, pooled and peak bytes against what is known to be allocated; the top level has the same functions."""
     webtorch.sync_device()

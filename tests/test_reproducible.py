@@ -181,7 +181,7 @@ def test_what_drivers_compute_each_in_its_own_way_is_refused(source, why):
 
 
 def test_the_whole_library_can_be_rewritten():
-    """All of it but double precision."""
+    """All of it but double precision, and the drivers' own division, which such kernels do not use."""
     for pairs in (False, True):
         refused = set()
         for name in prelude.functions():
@@ -189,4 +189,4 @@ def test_the_whole_library_can_be_rewritten():
                 reproducible.rewrite(prelude.closure([name], (), pairs))
             except ShaderCompileError:
                 refused.add(name)
-        assert all(name.endswith("_f64") for name in refused), refused
+        assert all(name.endswith("_f64") or name.startswith("wt_native") for name in refused), refused

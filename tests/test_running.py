@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import textwrap
@@ -182,6 +183,54 @@ def test_a_spawned_process_finds_torch_too(tmp_path):
     """
     done = run(tmp_path, code=code)
     assert done.stdout == "('torch', 3.0, 'cpu')\n", done.stderr
+
+
+LOADER = """
+    import os
+    import torch
+    from torch.utils.data import DataLoader, Dataset, get_worker_info
+
+    class Rows(Dataset):
+        def __init__(self, ends=None):
+            self.rows, self.ends = torch.arange(8.0).reshape(4, 2), ends
+
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, number):
+            import torch.nn.functional as F  # found in the worker, too
+            if self.ends == "at once" and number == 2:
+                os._exit(3)
+            if self.ends == "with an error" and number == 2:
+                torch.zeros(2) + torch.zeros(3)
+            made = F.relu(torch.ones(2))
+            return self.rows[number] + made, get_worker_info().id, f"{torch.__name__} {made.device} {made.is_cuda}"
+
+    if __name__ == "__main__":
+        for rows, workers, where in DataLoader(Rows(), 2, num_workers=2):
+            print(rows.tolist(), rows.device.type, workers.tolist(), *where, flush=True)
+        try:
+            list(DataLoader(Rows("with an error"), 1, num_workers=1))
+        except RuntimeError as error:
+            print(error, flush=True)
+        list(DataLoader(Rows("at once"), 1, num_workers=1))
+"""
+
+
+def test_workers_of_a_loader(tmp_path, device, monkeypatch):
+    """In them torch is webtorch and makes its tensors on the cpu, whatever the default is; one that dies is an error of the
+    program's; and no file of theirs is left."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    done = run(tmp_path, device=device, options=["--default-device", device], code=LOADER)
+    first, second, *told = done.stdout.splitlines()
+    there = " ".join(["torch cpu False"] * 2)
+    assert first == f"[[1.0, 2.0], [3.0, 4.0]] {device} [0, 0] {there}", done.stderr
+    assert second == f"[[5.0, 6.0], [7.0, 8.0]] {device} [1, 1] {there}"
+    assert told[0] == "Caught ShapeError in DataLoader worker process 0." and "program.py" in "".join(told)
+    dead = r"RuntimeError: DataLoader worker 0 \(pid \d+\) exited unexpectedly: it exited with status 3\."
+    assert done.returncode == 1 and re.match(dead, done.stderr.splitlines()[-1])
+    assert not [path.name for path in (tmp_path / "temporary").iterdir() if path.name.startswith("webtorch-")]
 
 
 def test_torch_means_webtorch_only_there():

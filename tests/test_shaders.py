@@ -41,7 +41,7 @@ def taken_for_a_gpu():
     """Have kernels made as for hardware, whatever adapter is here."""
     device = get_device()
     before = engine._limits_cache
-    limits = dataclasses.replace(engine.limits_of(device), is_cpu=False)
+    limits = dataclasses.replace(engine.limits_of(device), is_cpu=False, compiles_slowly=False)
     engine._limits_cache = (*engine._limits_cache[:2], limits)
     try:
         yield

@@ -101,7 +101,7 @@ def test_a_file_that_is_corrupt_old_or_of_another_driver_is_made_again(clean, cl
 
 
 @gpu
-@pytest.mark.parametrize("variant", ["4x4", "8x4", "8x8", "tiled"])
+@pytest.mark.parametrize("variant", ["1x1", "4x4", "8x4", "8x8", "tiled"])
 @pytest.mark.parametrize("shape", [(1, 33, 50, 41), (2, 64, 32, 64), (1, 16, 7, 16), (1, 100, 130, 68)])
 def test_every_variant_of_the_product_is_right(variant, shape):
     b, m, k, n = shape
@@ -114,7 +114,7 @@ def test_every_variant_of_the_product_is_right(variant, shape):
         got = webtorch.relu(t @ u + v).numpy()
         crossed = t.transpose(1, 2).contiguous().transpose(1, 2) @ u.transpose(1, 2).contiguous().transpose(1, 2)
         crossed = crossed.numpy()
-    assert ran[0].shader == ("matmul_tiled" if variant == "tiled" else "matmul")
+    assert ran[0].shader == {"tiled": "matmul_tiled", "1x1": "matmul_small"}.get(variant, "matmul")
     np.testing.assert_allclose(got, np.maximum(exact + bias, 0), atol=1e-5 * k**0.5 * 4)
     np.testing.assert_allclose(crossed, exact, atol=1e-5 * k**0.5 * 4)
 

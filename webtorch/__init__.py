@@ -101,7 +101,7 @@ from .printing import get_printoptions, printoptions, set_printoptions
 from .random import *  # noqa: F403
 from . import at_indexing as _at_indexing
 from . import rich_display as _rich_display
-from . import _einops  # the einops package, where it is installed, learns of webtorch's tensors
+from . import _einops  # the einops package learns of webtorch's tensors when it is imported
 from .registry import NAMES as _REGISTRY
 from .reductions import *  # noqa: F403
 from .shape_evaluation import eval_shape

@@ -1,22 +1,28 @@
-"""What the einops package needs to know of webtorch's tensors. It finds this class among the subclasses of its own."""
+"""What the einops package needs to know of webtorch's tensors.
+
+einops finds its backends among the subclasses of a class of its own, and it takes a while to import: so the subclass
+is made when a program imports einops, and `import webtorch` does not.
+"""
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 from .tensor import Tensor
 
-try:
-    AbstractBackend: Any = importlib.import_module("einops._backends").AbstractBackend
-except ImportError:
-    AbstractBackend = object
+BACKENDS = "einops._backends"
 
 
-class WebtorchBackend(AbstractBackend):
+class Operations:
     """The operations that einops is made of."""
 
-    framework_name = "webtorch"
+    framework_name = "webtorch"  # einops asks only backends whose library is imported
 
     def __init__(self) -> None:
         import webtorch
@@ -87,3 +93,47 @@ class WebtorchBackend(AbstractBackend):
         raise NotImplementedError(
             "einops.layers has none for webtorch; call rearrange and reduce in a module's forward"
         )
+
+
+registered: list[type] = []  # einops does not hold the class
+
+
+def register(backends: ModuleType) -> None:
+    """Make webtorch's backend a subclass of the class of einops that all backends have."""
+    registered.append(type("WebtorchBackend", (Operations, backends.AbstractBackend), {}))
+
+
+class Registering(Loader):
+    """Loads the module with the backends of einops as it would have been, then adds webtorch's."""
+
+    def __init__(self, loader: Any) -> None:
+        self.loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__loader__ = self.loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self.loader
+        self.loader.exec_module(module)
+        register(module)
+
+
+class Finder(MetaPathFinder):
+    """Waits for the import of the backends of einops, then leaves the import of modules alone."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
+        if name != BACKENDS or self not in sys.meta_path:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader = Registering(spec.loader)
+        return spec
+
+
+if BACKENDS in sys.modules:
+    register(sys.modules[BACKENDS])
+else:
+    sys.meta_path.insert(0, Finder())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import re
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +69,7 @@ HIDDEN = {
     "c64": "bitcast<vec2<f32>>(bitcast<vec2<u32>>({0}) ^ vec2<u32>({1}))",
 }
 CONSTANTS = 1  # among the sources of a value: the numbers in the text of expressions
+REPEATED = 2500  # characters that a hole may have, calls written out, where it is repeated for each of four neighbours
 _NUMBER = re.compile(r"(?<![\w.{])\d+(?:\.\d+)?(?:f|u)?(?![\w.}])")
 _ON_BITS = re.compile(r"wt_(?:abs|neg|copysign|isnan|isinf|isfinite|signbit)_\w+\(")
 
@@ -107,6 +109,22 @@ def specialise(template: str, kind: str) -> str:
         return f"wt_{name}_{kind}("
 
     return _CALL.sub(add, template)
+
+
+_DIVISIONS = re.compile(r"\bwt_(divide|reciprocal|sqrt|rsqrt)_f32\(")
+
+
+@functools.cache
+def with_native_division(expression: str) -> str:
+    """An expression with the adapter's own division and roots in place of the library's, where these are exact. One with
+    numbers or other functions stays as it is: a division by a number may become a product.
+
+    >>> with_native_division("{0} + wt_divide_f32({1}, {2})")
+    '{0} + wt_native_divide_f32({1}, {2})'
+    """
+    if not _DIVISIONS.search(expression) or has_constants(_DIVISIONS.sub("(", expression)):
+        return expression
+    return _DIVISIONS.sub(r"wt_native_\1_f32(", expression)
 
 
 @functools.cache
@@ -167,6 +185,8 @@ class Limits:
     features: frozenset
     is_cpu: bool
     reproducible: bool = False  # whether kernels must give the same bits on every driver
+    compiles_slowly: bool = False  # whether a kernel's length costs more than a loop: software adapters are so
+    exact_division: bool = False  # whether the adapter's own division and square roots are rounded to nearest
 
     @property
     def pairs(self) -> bool:
@@ -176,6 +196,14 @@ class Limits:
     def windows(self, nbytes: int) -> int:
         """How many bindings a buffer of `nbytes` takes."""
         return max(1, -(-nbytes // self.max_binding_size))
+
+
+planned: set[int] = set()  # the ids of nodes that will have been computed when the kernels that are made now run
+
+
+def has_memory(node) -> bool:
+    """Whether a kernel reads a node's value rather than computing it."""
+    return node.buffer is not None or id(node) in planned
 
 
 class Kernel:
@@ -197,6 +225,7 @@ class Kernel:
         self.store_quads = False  # results are stored four neighbours at a time: the shader calls store4, not store
         self.workgroups = 1
         self.workgroup_size = 64
+        self.each = 1  # quads that an invocation of elementwise.wgsl computes
         self.trips = 1  # upper bound of loop iterations in one invocation
         self.scalars: list[tuple] = []  # (first word, dtype, origin) of every number that came with the graph
         self.provisional = False  # another variant may be found better: ask again the next time
@@ -251,10 +280,15 @@ class Kernel:
             tuple((node.dtype, self.windows(slot)) for slot, node in enumerate(self.inputs)),
             tuple((node.dtype, self.limits.windows(node.nbytes)) for node in self.outputs),
             tuple((block.name, block.roots, tuple(block.code), block.returns) for block in self.blocks),
+            tuple(tuple(block.steps.items()) for block in self.blocks if self.by_fours(block)),
             tuple(sorted(self.quads)),
             self.store_quads,
             (len(self.words) + 3) // 4,
         )
+
+    def by_fours(self, block: Block) -> bool:
+        """Whether a block is computed for four neighbours at a time."""
+        return self.shader == "elementwise" or (self.store_quads and block.name == "store")
 
     def params(self) -> bytes:
         return struct.pack(f"<{len(self.words)}I", *self.words)
@@ -275,6 +309,7 @@ class Block:
         self.memo: dict = {}
         self.returns: tuple = ()
         self.sources: dict[int, int] = {}  # value -> what it was computed from, as bits; see `guarded`
+        self.steps: dict[int, int] = {}  # index -> by how much it grows from neighbour to neighbour; see `step`
 
     def emit(self, *instruction) -> int:
         known = self.memo.get(instruction)
@@ -285,6 +320,10 @@ class Block:
 
     def root(self, name: str) -> int:
         return self.roots.index(name)
+
+    def loads(self) -> list[tuple[int, int]]:
+        """The input slot and the index of everything that is read."""
+        return [(instruction[1], instruction[2]) for instruction in self.code if instruction[0] == "load"]
 
     # ---- indices ------------------------------------------------------------------------------------------------
 
@@ -311,7 +350,9 @@ class Block:
                 continue
             terms.append((root, tuple(sizes), tuple(strides)))
         if not terms and offset == 0:
-            return self.emit("zero")
+            zero = self.emit("zero")
+            self.steps[zero] = 0
+            return zero
         if len(terms) == 1 and offset == 0 and terms[0][2] == (1,):
             return terms[0][0]
         key = ("index", tuple(terms), offset)
@@ -328,7 +369,23 @@ class Block:
             word = self.kernel.word(offset) if offset else None
             self.code.append(("index", tuple(sums), word))
             known = self.memo[key] = len(self.code) - 1
+            step = self.step(terms[0], offset) if len(terms) == 1 else None if terms else 0
+            if step is not None:
+                self.steps[known] = step
         return known
+
+    def step(self, term: tuple[int, tuple[int, ...], tuple[int, ...]], offset: int) -> int | None:
+        """By how much an index grows between neighbours of every aligned four: 1 where it begins on a multiple of four and
+        they stay in one row, 0 where all four have the same; else None."""
+        root, sizes, strides = term
+        from_root = 1 if self.roots[root : root + 1] == ("i",) else self.steps.get(root)
+        if from_root != 1:
+            return from_root
+        if sizes[-1] % 4 or strides[-1] not in (0, 1):
+            return None
+        if strides[-1] == 1 and (offset % 4 or any(stride % 4 for stride in strides[:-1])):
+            return None
+        return strides[-1]
 
     # ---- values -------------------------------------------------------------------------------------------------
 
@@ -369,7 +426,7 @@ class Block:
             key = (id(current), at)
             if key in memo:
                 stack.pop()
-            elif current.buffer is not None:
+            elif has_memory(current):
                 memo[key] = self.load(current, at)
                 stack.pop()
             else:
@@ -409,9 +466,14 @@ class Block:
         expression = specialise(template, kind) if kind else template
         if dtype in NARROW:
             expression = NARROW[dtype].format(expression)
-        if not self.kernel.limits.reproducible:  # all arithmetic is spelled out there
-            args = self.guarded(expression, args)
-        return self.emit("apply", expression, compute_type(dtype), args)
+        if self.kernel.limits.reproducible:  # all arithmetic is spelled out there
+            return self.emit("apply", expression, compute_type(dtype), args)
+        args = self.guarded(expression, args)
+        native = with_native_division(expression) if self.kernel.limits.exact_division else expression
+        result = self.emit("apply", native, compute_type(dtype), args)
+        # What the driver can see it may simplify: the square of a root, or the reciprocal of a reciprocal.
+        hide = native is not expression and compute_type(dtype) == "f32" and dtype not in NARROW
+        return self.hidden("f32", result, 0)[0] if hide else result
 
     def guarded(self, expression: str, args: tuple[int, ...]) -> tuple[int, ...]:
         """The arguments of an expression, those that share a source with an earlier one hidden from the driver.
@@ -564,9 +626,10 @@ def render_instruction(
         lines, rest = [], f"v{index}"
         for dimension in range(len(words), 0, -1):
             size = word(words[dimension - 1])
-            lines.append(f"let {name}_{dimension} = {rest} % {size};")
-            lines.append(f"let {name}_r{dimension} = {rest} / {size};")
-            rest = f"{name}_r{dimension}"
+            above = f"{name}_r{dimension}"
+            lines.append(f"let {above} = {rest} / {size};")
+            lines.append(f"let {name}_{dimension} = {rest} - {above} * {size};")
+            rest = above
         lines.append(f"let {name}_0 = {rest};")
         return " ".join(lines)
     if operation == "index":
@@ -619,8 +682,8 @@ def render_pad(name: str, source: int, tests: tuple, sums: tuple, offset) -> str
         if step is None:
             conditions.append(f"{shifted} < {word(size)}")
         else:
-            conditions.append(f"({shifted} / {word(step)} < {word(size)} && {shifted} % {word(step)} == 0u)")
             lines.append(f"let {shifted}_q = {shifted} / {word(step)};")
+            conditions.append(f"({shifted}_q < {word(size)} && {shifted}_q * {word(step)} == {shifted})")
             shifted += "_q"
         terms.append(shifted)
     index = "0u"
@@ -642,35 +705,22 @@ def per_word(dtype) -> int:
 
 def render(kernel: Kernel) -> str:
     """The whole WGSL of a kernel: parameters, bindings, accessors, prelude functions, holes, and the shader file."""
-    elementwise = kernel.shader == "elementwise"
-    fours = elementwise or kernel.store_quads
-    # A buffer that is only ever read at the index that is stored to is read four neighbours at a time.
-    in_step: dict[int, bool] = {}
-    for block in kernel.blocks:
-        steps = elementwise or kernel.store_quads and block.name == "store"
-        for instruction in block.code:
-            if instruction[0] == "load":
-                _, slot, index = instruction
-                in_step[slot] = in_step.get(slot, True) and steps and index == 0
-    quads = {
-        slot
-        for slot, every in in_step.items()
-        if every and kernel.inputs[slot].dtype.itemsize == 4 and slot not in kernel.quads
-    }
-    lines = ["// Generated from shaders/" + kernel.shader + ".wgsl and the graph."]
+    fours = in_fours(kernel)
+    quads, mixed = read_in_fours(kernel)
+    lines = [generated_from(kernel)]
     lines.append(
         f"@group(0) @binding(0) var<uniform> params: array<vec4<u32>, {max(1, (len(kernel.words) + 3) // 4)}>;"
     )
     binding = 1
     for slot, node in enumerate(kernel.inputs):
-        kind = f"vec4<{element_type(node.dtype)}>" if slot in quads | kernel.quads else element_type(node.dtype)
+        kind = f"vec4<{element_type(node.dtype)}>" if slot in quads | mixed else element_type(node.dtype)
         names: list[str] = []
         for _window in range(kernel.windows(slot)):
             names.append(f"input_{slot}" if not names else f"input_{slot}_{len(names)}")
             lines.append(f"@group(0) @binding({binding}) var<storage, read> {names[-1]}: array<{kind}>;")
             binding += 1
-        lines.append(render_reader(slot, node.dtype, names, kernel.limits, slot in quads | kernel.quads))
-        if slot in kernel.quads:  # the same buffer is also read one element at a time
+        lines.append(render_reader(slot, node.dtype, names, kernel.limits, slot in quads | mixed))
+        if slot in mixed:  # the same buffer is also read one element at a time
             lines.append(
                 f"fn read_{slot}(i: u32) -> {compute_type(node.dtype)} {{ return quad_{slot}(i >> 2u)[i & 3u]; }}"
             )
@@ -692,6 +742,45 @@ def render(kernel: Kernel) -> str:
             lines.append(f"@group(0) @binding({binding}) var<storage, read_write> {names[-1]}: array<{kind}>;")
             binding += 1
         lines.append(render_writer(slot, node.dtype, names, kernel, fours))
+    lines += render_holes(kernel, quads, mixed)
+    lines.append(shaders_path.read("grid.wgsl"))
+    return finished(kernel, lines)
+
+
+def generated_from(kernel: Kernel) -> str:
+    return "// Generated from shaders/" + kernel.shader + ".wgsl and the graph."
+
+
+def in_fours(kernel: Kernel) -> bool:
+    """Whether results are stored four neighbours at a time."""
+    return kernel.shader == "elementwise" or kernel.store_quads
+
+
+def read_in_fours(kernel: Kernel) -> tuple[set[int], set[int]]:
+    """The inputs that are only ever read at the index that is stored to, four neighbours at a time; and those that are
+    read by fours at other indices, too, or only there, and one element at a time elsewhere."""
+    in_step: dict[int, bool] = {}
+    for block in kernel.blocks:
+        for slot, index in block.loads():
+            in_step[slot] = in_step.get(slot, True) and kernel.by_fours(block) and index == 0
+    mixed = kernel.quads | {
+        slot
+        for block in kernel.blocks
+        if kernel.by_fours(block)
+        for slot, index in block.loads()
+        if block.steps.get(index) == 1 and kernel.inputs[slot].dtype.itemsize == 4
+    }
+    quads = {
+        slot
+        for slot, every in in_step.items()
+        if every and kernel.inputs[slot].dtype.itemsize == 4 and slot not in mixed
+    }
+    return quads, mixed
+
+
+def render_holes(kernel: Kernel, quads: set[int], mixed: set[int]) -> list[str]:
+    """What the shader file calls: constants, named parameters, and the blocks."""
+    lines = []
     for name, value in kernel.constants:
         if isinstance(value, tuple):
             lines.append(f"fn {name}() -> u32 {{ return {word(value[1])}; }}")
@@ -707,11 +796,12 @@ def render(kernel: Kernel) -> str:
             lines.append(f"const {name} = {value}u;")
     lines.append(f"const WORKGROUP = {kernel.workgroup_size}u;")
     lines.append(f"const STORE_QUADS = {'true' if kernel.store_quads else 'false'};")
-    for block in kernel.blocks:
-        lines.append(render_block(kernel, block, quads))
-    lines.append(shaders_path.read("grid.wgsl"))
-    lines.append(shaders_path.read(kernel.shader + ".wgsl"))
-    body = "\n".join(lines)
+    return [*lines, *(render_block(kernel, block, quads, mixed) for block in kernel.blocks)]
+
+
+def finished(kernel: Kernel, lines: list[str]) -> str:
+    """The WGSL with the shader file itself and what it needs of the library."""
+    body = "\n".join([*lines, shaders_path.read(kernel.shader + ".wgsl")])
     if kernel.limits.pairs:  # all that is left of i64 are names of types
         body = re.sub(r"\bi64\b", pairs.TYPE, body)
     names = sorted(set(re.findall(r"\bwt_[a-z0-9_]+(?=\()", body)))
@@ -785,8 +875,19 @@ def adds_words(limits: Limits) -> bool:
     return limits.pairs or "shader-int64-atomic-all-ops" not in limits.features
 
 
-def render_writer(slot: int, dtype, names: list[str], kernel: Kernel, fours: bool) -> str:
-    """`write4_S(quad, a, b, c, d)` where four neighbours are stored at a time, else `write_S(i, value)`."""
+def render_writer(slot: int, dtype, names: list[str], kernel: Kernel, fours: bool, begin: str = "") -> str:
+    """`write4_S(quad, a, b, c, d)` where four neighbours are stored at a time, else `write_S(i, value)`.
+
+    `begin` is added to the quad or the index: where in its memory the output begins."""
+    text = writer(slot, dtype, names, kernel, fours)
+    if not begin:
+        return text
+    index = "q" if fours else "i"
+    head, body = text.split("{", 1)
+    return f"{head.replace(f'({index}: u32', '(place: u32', 1)}{{ let {index} = place + {begin};{body}"
+
+
+def writer(slot: int, dtype, names: list[str], kernel: Kernel, fours: bool) -> str:
     kind, limits = compute_type(dtype), kernel.limits
     if fours:
         arguments = "q: u32, " + ", ".join(f"{letter}: {kind}" for letter in "abcd")
@@ -869,51 +970,117 @@ def accumulate_words(name: str, i: str, limits: Limits) -> str:
     )
 
 
-def render_block(kernel: Kernel, block: Block, quads: set[int]) -> str:
+def render_block(kernel: Kernel, block: Block, quads: set[int], mixed: set[int]) -> str:
     """One hole as a WGSL function."""
-    hoisted = {(slot, 0): f"q{slot}" for slot in quads}
+    if kernel.by_fours(block):
+        return render_fours(kernel, block, quads, mixed)
     arguments = [f"v{number}: u32" for number in range(len(block.roots)) if block.roots[number] != "value"]
     if "value" in block.roots:
         arguments.append(f"v{block.roots.index('value')}: {dict(kernel.constants)['T']}")
-    used_quads = sorted({i[1] for i in block.code if i[0] == "load" and (i[1], i[2]) in hoisted})
-    arguments += [f"q{slot}: {compute_type(kernel.inputs[slot].dtype)}" for slot in used_quads]
-    lines, types = [], value_kinds(kernel, block)
-    before = {slot: f" - {word(kernel.base)}" for slot in kernel.sliced or ()}
-    base = f"{word(kernel.base)} + " if kernel.sliced is not None else ""
-    for number, instruction in enumerate(block.code):
-        if instruction[0] not in ("root", "skip"):
-            lines.append("  " + render_instruction(instruction, f"v{number}", hoisted, kernel.limits, types, before))
-    kinds = ["u32" if dtype is None else compute_type(dtype) for _, dtype in block.returns]
-    if kernel.shader == "elementwise" or kernel.store_quads and block.name == "store":
-        fields = ", ".join(f"r{n}: {kind}" for n, kind in enumerate(kinds))
-        values = ", ".join(f"v{value}" for value, _ in block.returns)
-        text = f"struct Values {{ {fields} }}\nfn value({', '.join(arguments)}) -> Values {{\n" + "\n".join(lines)
-        text += f"\n  return Values({values});\n}}\n"
-        text += "// Four neighbours at a time, so that narrow types fill whole words.\n"
-        cored = block.name == "store"
-        if cored:
-            text += "fn store(i: u32, folded: T) {}\n"
-        text += "fn store4(quad: u32, four: Four) {\n" if cored else "fn compute(quad: u32) {\n"
-        text += "".join(f"  let p{slot} = quad_{slot}(quad);\n" for slot in used_quads)
-        for lane, letter in enumerate("xyzw"):
-            parts = (
-                [f"{base}4u * quad + {lane}u"]
-                + [f"four.{letter}"] * cored
-                + [f"p{slot}.{letter}" for slot in used_quads]
-            )
-            text += f"  let n{lane} = value({', '.join(parts)});\n"
-        for slot in range(len(kinds)):
-            text += f"  write4_{slot}(quad, n0.r{slot}, n1.r{slot}, n2.r{slot}, n3.r{slot});\n"
-        return text + "}"
+    lines = render_instructions(kernel, block, {}, range(len(block.code)))
     if block.name == "store":
         for slot, (value, _) in enumerate(block.returns):
             lines.append(f"  write_{slot}(v{block.roots.index('i')}, v{value});")
         return f"fn store({', '.join(arguments)}) {{\n" + "\n".join(lines) + "\n}\nfn store4(quad: u32, four: Four) {}"
+    value, dtype = block.returns[0]
     return (
-        f"fn {block.name}({', '.join(arguments)}) -> {kinds[0]} {{\n"
+        f"fn {block.name}({', '.join(arguments)}) -> {'u32' if dtype is None else compute_type(dtype)} {{\n"
         + "\n".join(lines)
-        + f"\n  return v{block.returns[0][0]};\n}}"
+        + f"\n  return v{value};\n}}"
     )
+
+
+def render_instructions(kernel: Kernel, block: Block, hoisted: dict, numbers: Iterable[int]) -> list[str]:
+    """The lines of the chosen instructions of a block; `hoisted` names what was read before."""
+    types = value_kinds(kernel, block)
+    before = {slot: f" - {word(kernel.base)}" for slot in kernel.sliced or ()}
+    return [
+        "  " + render_instruction(block.code[number], f"v{number}", hoisted, kernel.limits, types, before)
+        for number in numbers
+        if block.code[number][0] not in ("root", "skip")
+    ]
+
+
+def needed(block: Block, values: Iterable[int], hoisted: dict) -> list[int]:
+    """The instructions, in order, that `values` are computed by, where what is in `hoisted` is known already."""
+    found: set[int] = set()
+    stack = list(values)
+    while stack:
+        number = stack.pop()
+        if number in found:
+            continue
+        found.add(number)
+        instruction = block.code[number]
+        if instruction[0] == "load" and instruction[1:] not in hoisted:
+            stack.append(instruction[2])
+        elif instruction[0] in ("coordinates", "pad"):
+            stack.append(instruction[1])
+        elif instruction[0] == "index":
+            stack += [source for source, _, _ in instruction[1]]
+        elif instruction[0] == "hide":
+            stack.append(instruction[2])
+        elif instruction[0] == "apply":
+            stack += instruction[3]
+    return sorted(found)
+
+
+def render_fours(kernel: Kernel, block: Block, quads: set[int], mixed: set[int]) -> str:
+    """A hole that is computed for four neighbours at a time, so that narrow types fill whole words. What the four read
+    from one row, or what all of them read, is read once, at an index that is worked out once."""
+    hoisted: dict[tuple[int, int], str] = {}  # slot and index -> its name in `value`
+    reads: list[tuple[str, str, bool]] = []  # the name, how it is read, whether there are four of them
+    wanted: set[int] = set()
+    kinds_read: list[str] = []
+    for slot, index in dict.fromkeys(block.loads()):
+        step = 1 if index == 0 else block.steps.get(index)
+        if slot in quads:
+            how, four = f"quad_{slot}(quad)", True
+        elif step == 1 and slot in mixed:
+            how, four = f"quad_{slot}(v{index} >> 2u)", True
+            wanted.add(index)
+        elif step == 0:
+            how, four = f"read_{slot}(v{index})", False
+            wanted.add(index)
+        else:
+            continue
+        hoisted[slot, index] = f"q{len(reads)}"
+        reads.append((f"p{len(reads)}", how, four))
+        kinds_read.append(compute_type(kernel.inputs[slot].dtype))
+    arguments = ["v0: u32"]
+    if "value" in block.roots:
+        arguments.append(f"v{block.roots.index('value')}: {dict(kernel.constants)['T']}")
+    arguments += [f"q{number}: {kind}" for number, kind in enumerate(kinds_read)]
+    kinds = ["u32" if dtype is None else compute_type(dtype) for _, dtype in block.returns]
+    lines = render_instructions(kernel, block, hoisted, needed(block, (value for value, _ in block.returns), hoisted))
+    fields = ", ".join(f"r{n}: {kind}" for n, kind in enumerate(kinds))
+    values = ", ".join(f"v{value}" for value, _ in block.returns)
+    text = f"struct Values {{ {fields} }}\nfn value({', '.join(arguments)}) -> Values {{\n" + "\n".join(lines)
+    text += f"\n  return Values({values});\n}}\n"
+    cored = block.name == "store"
+    if cored:
+        text += "fn store(i: u32, folded: T) {}\n"
+    text += "fn store4(quad: u32, four: Four) {\n" if cored else "fn compute(quad: u32) {\n"
+    text += f"  let v0 = {f'{word(kernel.base)} + ' if kernel.sliced is not None else ''}4u * quad;\n"
+    text += "".join(f"{line}\n" for line in render_instructions(kernel, block, {}, needed(block, wanted, {})))
+    looped = kernel.limits.compiles_slowly and prelude.written_out("".join(lines), kernel.limits.pairs) > REPEATED
+    for name, how, four in reads:
+        text += f"  {'var' if looped and four else 'let'} {name} = {how};\n"
+    if looped:
+        if cored:
+            text += "  var fours = array<T, 4>(four.x, four.y, four.z, four.w);\n"
+        text += "".join(f"  var n{slot}: array<{kind}, 4>;\n" for slot, kind in enumerate(kinds))
+        parts = ["v0 + lane", *["fours[lane]"] * cored, *(f"{name}[lane]" if four else name for name, _, four in reads)]
+        text += f"  for (var lane = 0u; lane < 4u; lane += 1u) {{\n    let all = value({', '.join(parts)});\n"
+        text += "".join(f"    n{slot}[lane] = all.r{slot};\n" for slot in range(len(kinds))) + "  }\n"
+    else:
+        for lane, letter in enumerate("xyzw"):
+            parts = [f"v0 + {lane}u", *[f"four.{letter}"] * cored]
+            parts += [f"{name}.{letter}" if four else name for name, _, four in reads]
+            text += f"  let n{lane} = value({', '.join(parts)});\n"
+    for slot in range(len(kinds)):
+        four = ", ".join(f"n{slot}[{lane}]" if looped else f"n{lane}.r{slot}" for lane in range(4))
+        text += f"  write4_{slot}(quad, {four});\n"
+    return text + "}"
 
 
 def check_features(dtype, limits: Limits, call: str) -> None:

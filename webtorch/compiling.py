@@ -18,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from . import capture, dtypes, engine, grad_mode, graph, kernels, plans, precision, reproducible
+from . import capture, dtypes, engine, grad_mode, graph, joined, kernels, plans, precision, reproducible
 from .codegen import pack_scalar
 from .errors import CompileError
 from .interrupts import held_back
@@ -531,7 +531,11 @@ class Recording:
         for step in self.plan.steps:
             if step.target is not None:  # who takes over whose memory is decided when it runs
                 moving.add(step.target)
+            if step.target is not None or step.joint is not None:
                 moving.update(at for at, _, _ in step.outputs)
+        sharing = self.plan.sharing
+        self.sharing = [[one for one in together if one[0] in moving] for together in sharing]
+        steady = joined.Shared([[one for one in together if one[0] not in moving] for together in sharing], self.device)
         free: dict[int, list[Any]] = {}
         held: dict[int, Any] = {}
         self.steady: dict[int, graph.Node] = {}
@@ -542,8 +546,9 @@ class Recording:
                 if at in moving:
                     self.nodes.append((at, *shapes[at]))
                     continue
-                room = free.get(nbytes)
-                held[at] = buffer = room.pop() if room else self.device.allocate(nbytes)
+                room = free.get(nbytes) if at not in steady.sharing else None
+                inputs = [self.steady[place] for place, _ in step.inputs if place in held]
+                held[at] = buffer = room.pop() if room else steady.allocate(at, nbytes, inputs)
                 op, shape, dtype, where = shapes[at]
                 node = self.steady[at] = graph.Node(op, (), {}, shape, dtype, where)
                 node.buffer = buffer
@@ -563,7 +568,9 @@ class Recording:
             self.launches.append((step, bindings, tuple(open_places), fresh, leaving))
             for at in step.done:
                 if at in held:
-                    free.setdefault(self.steady[at].nbytes, []).append(held.pop(at))
+                    buffer = held.pop(at)
+                    if buffer.whole is None:  # a part has neighbours, which the next kernel may read
+                        free.setdefault(self.steady[at].nbytes, []).append(buffer)
 
     def finder(self, storage: Any) -> tuple:
         """How a replay finds a storage that was there before the call."""
@@ -638,12 +645,18 @@ class Recording:
     def launch(self, values: list, held: Any) -> None:
         """Run the kernels of the plan."""
         device, watched = self.device, plans.watched()
-        allocate, dispatch = device.allocate, device.dispatch
+        allocate, dispatch = joined.Shared(self.sharing, device).allocate, device.dispatch
         for (step, bindings, open_places, fresh, leaving), words in zip(self.launches, self.numbers(), strict=True):
             start = time.perf_counter() if watched else 0.0
+            if step.joint is not None:
+                step.launch(values, words, device)
+                for at in leaving:
+                    values[at] = None
+                held.now()
+                continue
             if step.target is None:
                 for at, nbytes in fresh:
-                    values[at].buffer = allocate(nbytes)
+                    values[at].buffer = allocate(at, nbytes, [values[place] for place, _ in step.inputs])
             else:
                 ((at, _),) = fresh
                 values[at].buffer = kernels.take_over(values[step.target], values[at], device)

@@ -62,7 +62,7 @@ class device:  # named as in PyTorch
     type: str
     index: int | None
 
-    def __init__(self, type: str | device, index: int | None = None) -> None:
+    def __new__(cls, type: str | device, index: int | None = None) -> device:
         if isinstance(type, device):
             if index is not None:
                 raise DeviceError(f"device({type!r}, {index}): a device has its number already; leave the second out")
@@ -94,8 +94,14 @@ class device:  # named as in PyTorch
                 f"device('{name}:{index}'): there is one {name} device, number 0"
                 + ("; choose among adapters with the environment variable WEBTORCH_ADAPTER" * (name == "webgpu"))
             )
-        object.__setattr__(self, "type", name)
-        object.__setattr__(self, "index", None if name in ("cpu", "meta") else index or 0)
+        index = None if name in ("cpu", "meta") else index or 0
+        known = _made.get((name, index))
+        if known is None:
+            known = object.__new__(cls)
+            object.__setattr__(known, "type", name)
+            object.__setattr__(known, "index", index)
+            known = _made.setdefault((name, index), known)
+        return known
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a device cannot be changed (setting {name!r}); make another one")
@@ -104,6 +110,8 @@ class device:  # named as in PyTorch
         raise AttributeError(f"a device cannot be changed (deleting {name!r})")
 
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
         if isinstance(other, str):
             try:
                 other = device(other)
@@ -140,6 +148,7 @@ class device:  # named as in PyTorch
 
 Device = device
 
+_made: dict[tuple[str, int | None], device] = {}  # equal devices are one object, which ops recognise at a glance
 _scopes: ContextVar[tuple[device, ...]] = ContextVar("webtorch_default_devices", default=())
 _chosen: device | None = None  # by set_default_device
 _automatic: tuple[device, str] | None = None  # by the environment or the adapters; with the reason

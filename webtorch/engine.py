@@ -224,6 +224,10 @@ def limits_of(device) -> Any:
             loop_budget=known.loop_budget,
             features=device.features,
             is_cpu=device.is_cpu_adapter,
+            compiles_slowly=device.is_cpu_adapter,
+            # llvmpipe divides by the processor's instructions, denormals included; SwiftShader flushes those, and GPUs
+            # may be off by 2.5 ulp.
+            exact_division=device.is_cpu_adapter and str(device.info.get("device", "")).startswith("llvmpipe"),
         )
         _limits_cache = (known, mode, reproducible.canonical(limits) if mode else limits)
     return _limits_cache[2]

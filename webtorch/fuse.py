@@ -25,7 +25,7 @@ TARGET, LIVE, LATER = 1, 2, 4
 class Group:
     """The nodes that one kernel computes: its core, if any, and what is stored beside it."""
 
-    __slots__ = ("before", "core", "members", "outputs", "position", "size")
+    __slots__ = ("before", "core", "members", "outputs", "position", "reads", "size")
 
     def __init__(self, position: int, size: int, core: Node | None = None) -> None:
         self.position = position
@@ -34,6 +34,7 @@ class Group:
         self.core = core
         self.members: list[Node] = [core] if core is not None else []
         self.outputs: list[Node] = []
+        self.reads: set[int] = set()  # see `reads_of`; kept where compiling takes long
 
     def accepts_members(self) -> bool:
         return self.core is None or self.core.op.has_epilogue
@@ -143,9 +144,10 @@ def place(order: list[Node], stored: set[int], wanted: set[int], limits: Limits)
         if id(node) not in stored:
             continue
         needed = dependencies(node, stored)
+        reads = reads_of(node, group_of) if limits.compiles_slowly else set()
         group = None
         if node.op.inlines:
-            group = find_group(node, needed, groups, group_of, limits)
+            group = find_group(node, reads, needed, groups, group_of, limits)
         if group is None:
             group = Group(len(groups), node.size, None if node.op.inlines else node)
             groups.append(group)
@@ -154,6 +156,7 @@ def place(order: list[Node], stored: set[int], wanted: set[int], limits: Limits)
         else:
             group.members.append(node)
         group_of[id(node)] = group
+        group.reads |= reads
         before = 0
         for source, _ in needed:
             other = group_of[id(source)]
@@ -187,12 +190,22 @@ def runnable(groups: list[Group]) -> list[Group]:
     return ordered
 
 
-def find_group(node: Node, needed: list, groups: list[Group], group_of: dict, limits: Limits) -> Group | None:
-    """The group that `node` can join: one it reads at the same index, or one that nothing it reads has to wait for."""
+def find_group(
+    node: Node, reads: set[int], needed: list, groups: list[Group], group_of: dict, limits: Limits
+) -> Group | None:
+    """The group that `node` can join: one it reads at the same index, or one that nothing it reads has to wait for.
+
+    Results that nothing connects save a dispatch when they share a kernel; but which ones meet is up to chance, and so
+    training many like parameters would take many kernels that are all a little different. Where compiling takes long, only
+    those meet that read the same."""
     sources = {group_of[id(source)].position: group_of[id(source)] for source, _ in needed}
     recent = (group for group in groups[-64:] if group.position not in sources)
     for group in (*sources.values(), *recent):
         if group.size != node.size or not group.accepts_members() or len(group.members) >= MAX_OUTPUTS:
+            continue
+        # What nothing connects with a group begins another one of its kind: see joined.py.
+        apart = limits.compiles_slowly or any(member.op is node.op for member in group.members)
+        if apart and group.position not in sources and not reads & group.reads:
             continue
         if group.core is not None and loops_inside(node, group_of):
             continue
@@ -203,6 +216,25 @@ def find_group(node: Node, needed: list, groups: list[Group], group_of: dict, li
         if estimate_bindings(group, node, group_of, limits) <= limits.max_storage_buffers:
             return group
     return None
+
+
+def reads_of(node: Node, group_of: dict) -> set[int]:
+    """The ids of what has, or will have, memory, is as large as `node` and is read to compute it."""
+    found: set[int] = set()
+    seen: set[int] = set()
+    stack = [node]
+    while stack:
+        for argument in stack.pop().args:
+            if not isinstance(argument, Operand):
+                continue
+            source = argument.node
+            if source.buffer is not None or id(source) in group_of:
+                if source.size == node.size:
+                    found.add(id(source))
+            elif id(source) not in seen:
+                seen.add(id(source))
+                stack.append(source)
+    return found
 
 
 def loops_inside(node: Node, group_of: dict) -> bool:

@@ -5,26 +5,28 @@ from __future__ import annotations
 import sys
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from . import dtypes, engine, oversize
-from .codegen import NARROW, Kernel, Limits, render
-from .errors import ShapeError
-from .fuse import Group
+from . import dtypes, engine, oversize, prelude
+from .codegen import NARROW, Block, Kernel, Limits, render
+from .errors import ShaderCompileError, ShapeError
+from .fuse import Group, pending_arguments
 from .graph import Node, Operand
 from .shapes import numel
 
 _pipelines: OrderedDict[tuple, Any] = OrderedDict()  # kernel key -> (pipeline, source)
 _pipelines_device: Any = None  # the device they were made on
 MAX_PIPELINES = 4096
+QUADS_IN_A_ROW = 4  # groups of four elements that an invocation of a large elementwise kernel computes on a CPU adapter
 
 
 def prepare(group: Group, device, limits: Limits) -> tuple[Kernel, Any, str]:
     """The kernel of `group`, its pipeline and its source; everything it reads has a buffer by now.
 
-    The pipeline is None where the kernel needs more bindings than there are: `run` then computes it on the host.
+    The pipeline is None where the kernel needs more bindings than there are: `run` then computes it another way.
     """
     global _pipelines_device
     if device is not _pipelines_device:  # the first device, or a new one after a loss
@@ -32,24 +34,22 @@ def prepare(group: Group, device, limits: Limits) -> tuple[Kernel, Any, str]:
         _pipelines_device = device
     check_sizes(group, device)
     kernel = trace(group, limits)
-    if kernel.trips > limits.loop_budget:
-        raise AssertionError(
-            f"{kernel.shader}: an invocation may run {kernel.trips} loop iterations, over the budget of {limits.loop_budget}"
-        )
-    if len(kernel.words) * 4 > limits.max_params:
-        raise AssertionError(f"{kernel.shader}: {len(kernel.words)} parameter words do not fit the parameter block")
+    check_budgets(kernel, limits)
     if sum(oversize.bindings(kernel)) > limits.max_storage_buffers:
         if group.core is None:
             oversize.slice(kernel)
         if sum(oversize.bindings(kernel)) > limits.max_storage_buffers:
-            return kernel, None, "// computed on the host: it takes more bindings than the adapter has"
+            return kernel, None, "// computed in pieces, or on the host: it takes more bindings than the adapter has"
     key = kernel.key()
     known = _pipelines.get(key)
     if known is None:
-        source = render(kernel)
         reads, writes = oversize.bindings(kernel)
         label = "+".join(node.op.name for node in group.members)[:120]
-        pipeline = device.pipeline(source, label, reads, writes, max(16, (len(kernel.words) + 3) // 4 * 16))
+        try:
+            source = render(kernel)
+            pipeline = device.pipeline(source, label, reads, writes, max(16, (len(kernel.words) + 3) // 4 * 16))
+        except ShaderCompileError as error:
+            raise naming_ops(error, group, device) from None
         known = _pipelines[key] = (pipeline, source)
         if len(_pipelines) > MAX_PIPELINES:
             _pipelines.popitem(last=False)
@@ -58,17 +58,54 @@ def prepare(group: Group, device, limits: Limits) -> tuple[Kernel, Any, str]:
     return kernel, *known
 
 
-def run(group: Group, kernel: Kernel, pipeline: Any, source: str, device, limits: Limits) -> None:
-    """Compute the outputs of `group` by its kernel."""
+def naming_ops(error: ShaderCompileError, group: Group, device: Any) -> ShaderCompileError:
+    """The error of a kernel that does not compile, with the ops that went into it and how to see all of its source."""
+    names = []
+    for node in expanded(group):
+        place = f" from {node.where}" if node.where else ""
+        names.append(f"{node.op.name} {node.dtype.name}{list(node.shape)}{place}")
+    shown = "; ".join(names[:40]) + (f"; and {len(names) - 40} more" if len(names) > 40 else "")
+    how = "The exception's `source` is the whole shader; WEBTORCH_DEBUG=3 names the lines that ops come from"
+    named = ShaderCompileError(f"{error}\n\nThe ops in it: {shown}.\nThe adapter: {device.adapter}.\n{how}.")
+    named.source = error.source
+    return named
+
+
+def expanded(group: Group) -> list[Node]:
+    """The nodes whose code is in the kernel of a group: its members, and the pending ones that are expanded into them."""
+    found: dict[int, Node] = {}
+    stack = list(group.members)
+    while stack:
+        node = stack.pop()
+        if id(node) not in found:
+            found[id(node)] = node
+            stack += [argument.node for argument in pending_arguments(node)]
+    return sorted(found.values(), key=lambda node: node.number)
+
+
+def check_budgets(kernel: Kernel, limits: Limits) -> None:
+    if kernel.trips > limits.loop_budget:
+        raise AssertionError(
+            f"{kernel.shader}: an invocation may run {kernel.trips} loop iterations, over the budget of {limits.loop_budget}"
+        )
+    if len(kernel.words) * 4 > limits.max_params:
+        raise AssertionError(f"{kernel.shader}: {len(kernel.words)} parameter words do not fit the parameter block")
+
+
+def run(
+    group: Group, kernel: Kernel, pipeline: Any, source: str, device, limits: Limits, allocate: Callable | None = None
+) -> None:
+    """Compute the outputs of `group` by its kernel. `allocate(node, inputs)` gives memory for a result of a kernel that
+    reads the nodes `inputs`."""
     check = [node for node in kernel.outputs if engine.CHECK]
     expected = [reference(node, device) for node in check]
     start = time.perf_counter()
     if pipeline is None:
-        oversize.run_on_host(group, kernel, device, limits)
+        oversize.run_otherwise(group, kernel, device, limits)
     elif kernel.sliced is not None:
         oversize.run_in_pieces(group, kernel, pipeline, device)
     else:
-        dispatch(kernel, pipeline, device, limits)
+        dispatch(kernel, pipeline, device, limits, allocate)
     if engine.observers or engine.DEBUG:
         report(describe(group, kernel, source), group.members, device, start)
     kernel.blocks.clear()  # they refer to each other, and such a cycle would hold the memory until the next collection
@@ -76,14 +113,14 @@ def run(group: Group, kernel: Kernel, pipeline: Any, source: str, device, limits
         compare(node, array, device, source)
 
 
-def dispatch(kernel: Kernel, pipeline: Any, device, limits: Limits) -> None:
+def dispatch(kernel: Kernel, pipeline: Any, device, limits: Limits, allocate: Callable | None = None) -> None:
     """Bind what a kernel reads and writes, and run it."""
     buffers = []
     for node in kernel.outputs:
         if kernel.target is not None:
             buffers.append(take_over(kernel.target, node, device))
         else:
-            buffers.append(device.allocate(node.nbytes))
+            buffers.append(device.allocate(node.nbytes) if allocate is None else allocate(node, kernel.inputs))
     bindings = []
     for node in kernel.inputs:
         bindings += windows(node, node.buffer, limits)
@@ -103,19 +140,52 @@ def trace(group: Group, limits: Limits) -> Kernel:
     kernel.parameter("count", -(-group.size // 4))
     block = kernel.block("value", ("i",))
     block.returns = tuple((block.node(node, 0), node.dtype) for node in group.outputs)
-    invocations = -(-group.size // 4)
-    kernel.workgroup_size = 64 if limits.is_cpu and invocations < 16384 else min(256, limits.max_workgroup_invocations)
-    kernel.workgroups = -(-invocations // kernel.workgroup_size)
+    quads = -(-group.size // 4)
+    kernel.workgroup_size = 64 if limits.is_cpu and quads < 16384 else min(256, limits.max_workgroup_invocations)
+    if limits.is_cpu:
+        # An invocation may go round its loops only so many times: one that goes round its own computes one quad.
+        kernel.each = 1 if quads < 16384 or has_loops(block) else QUADS_IN_A_ROW
+        kernel.parameter("each", kernel.each)
+    else:
+        kernel.constants += (("$each", "fn each() -> u32 { return 1u; }"),)
+    kernel.trips = kernel.each
+    kernel.workgroups = -(-quads // (kernel.workgroup_size * kernel.each))
     return kernel
+
+
+def has_loops(block: Block) -> bool:
+    """Whether computing one element goes round loops."""
+    return any(step[0] == "apply" and prelude.loops(step[1], step[2]) for step in block.code)
 
 
 def store_block(kernel: Kernel, group: Group) -> None:
     """The hole `store(i, value)`: the group's members are computed from the core's value at the same index."""
+    core, taken = group.core, set(kernel.input_slots)
     block = kernel.block("store", ("i", "value"))
+    value = block.root("value")
+    if len(group.members) > 1 and (kernel.shader == "custom" or taken & read_beside(group)):
+        # What the core read is read again here, or its code is a user's: a driver might put 0 for (sum + x) - x - sum.
+        kind = block.float_kind(value)
+        value = value if kind is None or kernel.limits.reproducible else block.hidden(kind, value, 0)[0]
     # The core computes in a wider type than a narrow dtype holds: its result is rounded before anyone sees it.
-    block.memo[(id(group.core), 0)] = block.apply("{0}", group.core.dtype, 1) if group.core.dtype in NARROW else 1
+    block.memo[(id(core), 0)] = block.apply("{0}", core.dtype, value) if core.dtype in NARROW else value
     kernel.outputs = list(group.outputs)
     block.returns = tuple((block.node(node, 0), node.dtype) for node in group.outputs)
+
+
+def read_beside(group: Group) -> set[int]:
+    """The ids of the realised nodes that the members of a group read, but for its core."""
+    found: set[int] = set()
+    seen = {id(group.core)}
+    stack = list(group.members)
+    while stack:
+        node = stack.pop()
+        if node.buffer is not None:
+            found.add(id(node))
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack += [argument.node for argument in node.args if isinstance(argument, Operand)]
+    return found
 
 
 def check_sizes(group: Group, device) -> None:
@@ -139,7 +209,8 @@ def check_sizes(group: Group, device) -> None:
 def take_over(old: Node, new: Node, device):
     """The buffer for a node that is `old` with some elements written: `old`'s own when nobody else can see it."""
     # The references left on an unshared `old`: the argument of `new`, the caller's kernel, and this call's own.
-    if not old.is_live() and sys.getrefcount(old) <= 4:
+    # A part of a buffer has neighbours, which the kernel may read.
+    if not old.is_live() and sys.getrefcount(old) <= 4 and old.buffer.whole is None:
         return old.buffer
     buffer = device.allocate(new.nbytes)
     device.copy(old.buffer, buffer, -(-new.nbytes // 4) * 4)

@@ -2,7 +2,8 @@
 
 A buffer that is larger than one binding may be is bound as several windows, and an adapter may have as few as eight
 bindings. An elementwise kernel that needs more is run once for each piece of its result, with only that piece of what it
-reads in step bound. Any other kernel that needs more is computed on the host: slow, but right.
+reads in step bound. Reductions, products of matrices and the like are computed in pieces: see pieces.py. Any other kernel
+that needs more is computed on the host: slow, warned of and counted, but right.
 """
 
 from __future__ import annotations
@@ -63,22 +64,36 @@ def run_in_pieces(group: Group, kernel: Kernel, pipeline: Any, device: Any) -> N
         bound += [piece(node, buffer) for node, buffer in zip(kernel.outputs, outputs, strict=True)]
         quads = -(-count // 4)
         kernel.words[0], kernel.words[kernel.base] = quads, start
-        device.dispatch(pipeline, bound, kernel.params(), -(-quads // kernel.workgroup_size))
+        device.dispatch(pipeline, bound, kernel.params(), -(-quads // (kernel.workgroup_size * kernel.each)))
     for node, buffer in zip(kernel.outputs, outputs, strict=True):
         node.settle(buffer)
 
 
+def run_otherwise(group: Group, kernel: Kernel, device: Any, limits: Limits) -> None:
+    """Compute the outputs of `group`, whose kernel takes more bindings than there are."""
+    from . import pieces
+
+    if group.core is not None and kernel.target is None:
+        try:
+            pieces.run_group(group, device, limits)
+            return
+        except pieces.TooLarge:
+            pass
+    run_on_host(group, kernel, device, limits)
+
+
 def run_on_host(group: Group, kernel: Kernel, device: Any, limits: Limits) -> None:
     """Compute the outputs of `group` by numpy, from and to the memory of the device."""
+    from . import host
     from .kernels import reference
 
     names = "+".join(node.op.name for node in group.members)[:120]
+    takes = f"kernel {names!r} binds {sum(bindings(kernel))} storage buffers, this adapter allows {limits.max_storage_buffers}"
     if limits.reproducible:
         raise DeviceError(
-            f"kernel {names!r} binds {sum(bindings(kernel))} storage buffers, this adapter allows "
-            f"{limits.max_storage_buffers}; numpy would give other bits: split it, or turn "
-            "webtorch.webgpu.set_reproducible off for it"
+            f"{takes}; numpy would give other bits: split it, or turn webtorch.webgpu.set_reproducible off for it"
         )
+    host.moved((group.core or group.members[-1]).op.name.strip("_"), takes)
     arrays = [np.ascontiguousarray(reference(node, device)) for node in kernel.outputs]
     for node, array in zip(kernel.outputs, arrays, strict=True):
         padded = np.zeros(-(-node.nbytes // 32) * 32, np.uint8)

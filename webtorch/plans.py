@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from typing import Any
 
-from . import engine, fuse, kernels
+from . import engine, fuse, joined, kernels
 from .codegen import Limits, pack_scalar
 from .fuse import LATER, LIVE, TARGET, Group
 from .graph import Node, Operand
@@ -105,7 +105,7 @@ class Step:
     """One kernel of a plan. Nodes are named by their place in the graph: pending ones first, leaves after them."""
 
     __slots__ = (
-        "done", "inputs", "members", "outputs", "patches", "pipeline", "record", "target", "words", "workgroups",
+        "done", "inputs", "joint", "members", "outputs", "patches", "pipeline", "record", "target", "words", "workgroups",
     )  # fmt: skip
 
     def __init__(
@@ -119,16 +119,11 @@ class Step:
         )
         self.target = None if kernel.target is None else places[id(kernel.target)]
         self.words = kernel.params()
-        self.patches = []
-        for first, dtype, origin in kernel.scalars:
-            if isinstance(origin, tuple):
-                number, name = places[id(origin[0])], origin[1]
-            else:
-                number, name = scalars[id(origin)]
-            self.patches.append((first * 4, dtype, number, name))
+        self.patches = patches_of(kernel, 0, places, scalars)
         self.members = tuple(places[id(node)] for node in group.members)
         self.record = kernels.describe(group, kernel, source)
         self.done: tuple[int, ...] = ()
+        self.joint: Any = None
 
     def parameters(self, values: list[Node]) -> bytes:
         """The parameter block with the numbers of this graph."""
@@ -143,8 +138,78 @@ class Step:
         return bytes(words)
 
 
-def launch(step: Step, values: list[Node], words: bytes, device: Any) -> None:
+def patches_of(kernel: Any, begin: int, places: dict[int, int], scalars: dict) -> list[tuple]:
+    """Where the numbers of a graph go in parameters that begin at a byte."""
+    patches = []
+    for first, dtype, origin in kernel.scalars:
+        if isinstance(origin, tuple):
+            number, name = places[id(origin[0])], origin[1]
+        else:
+            number, name = scalars[id(origin)]
+        patches.append((begin + first * 4, dtype, number, name))
+    return patches
+
+
+class JointStep(Step):
+    """One kernel of a plan that does the work of several."""
+
+    __slots__ = ("leaving", "ops", "segments")
+
+    def __init__(self, unit: joined.Unit, places: dict[int, int], scalars: dict) -> None:
+        joint = self.joint = unit.joint
+        self.pipeline, self.workgroups, self.target = None, 0, None
+        self.segments = [
+            (tuple(places[id(node)] for node in kernel.inputs), tuple(places[id(node)] for node in kernel.outputs))
+            for kernel in unit.kernels
+        ]
+        self.inputs = tuple((place, ()) for inputs, _ in self.segments for place in inputs)
+        self.outputs = tuple((places[id(node)], (), node.nbytes) for kernel in unit.kernels for node in kernel.outputs)
+        self.words = joint.words
+        size = joint.structure.block_bytes
+        self.patches = [
+            patch
+            for number, kernel in enumerate(unit.kernels)
+            for patch in patches_of(kernel, number * size, places, scalars)
+        ]
+        self.members = tuple(places[id(node)] for group in unit.groups for node in group.members)
+        self.ops = ops_of(unit.groups[0])
+        self.record = {}
+        self.done = ()
+        last = {place: number for number, (inputs, _) in enumerate(self.segments) for place in inputs}
+        self.leaving = [[place for place in inputs if last[place] == n] for n, (inputs, _) in enumerate(self.segments)]
+
+    def launch(self, values: list, words: bytes, device: Any) -> None:
+        """Run it; what no later kernel of the plan needs is let go after each dispatch."""
+        inputs = [[values[place] for place in places] for places, _ in self.segments]
+        outputs = [[values[place] for place in places] for _, places in self.segments]
+        done = set(self.done)
+
+        start = time.perf_counter()
+
+        def ran(piece: Any, source: str) -> None:
+            nonlocal start
+            if watched():
+                record = joined.describe(self.joint, piece, source, inputs, outputs, self.ops)
+                kernels.report(record, [node for segment in piece.segments for node in outputs[segment]], device, start)
+                start = time.perf_counter()
+            for segment in piece.segments:
+                outputs[segment] = []
+                for place in self.leaving[segment]:
+                    if place in done:
+                        values[place] = None
+
+        self.joint.run(inputs, outputs, words, device, ran)
+
+
+def ops_of(group: Group) -> str:
+    return "+".join(node.op.name for node in group.members)
+
+
+def launch(step: Step, values: list[Node], words: bytes, device: Any, shared: joined.Shared) -> None:
     """Run one kernel of a plan."""
+    if isinstance(step, JointStep):
+        step.launch(values, words, device)
+        return
     bindings = []
     for place, spans in step.inputs:
         buffer = values[place].buffer
@@ -153,7 +218,7 @@ def launch(step: Step, values: list[Node], words: bytes, device: Any) -> None:
     buffers = []
     for place, spans, nbytes in step.outputs:
         if step.target is None:
-            buffer = device.allocate(nbytes)
+            buffer = shared.allocate(place, nbytes, [values[at] for at, _ in step.inputs])
         else:
             buffer = kernels.take_over(values[step.target], values[place], device)
         buffers.append(buffer)
@@ -167,10 +232,11 @@ def launch(step: Step, values: list[Node], words: bytes, device: Any) -> None:
 class Plan:
     """What is run for graphs of one signature."""
 
-    __slots__ = ("inlined", "steps")
+    __slots__ = ("inlined", "sharing", "steps")
 
-    def __init__(self, steps: list[Step], count: int) -> None:
+    def __init__(self, steps: list[Step], count: int, sharing: list[list[tuple[int, int]]]) -> None:
         self.steps = steps
+        self.sharing = sharing  # the results that lie in one piece of memory
         last: dict[int, int] = {}
         for number, step in enumerate(steps):
             for place in (*(place for place, _ in step.inputs), *(place for place, *_ in step.outputs)):
@@ -227,11 +293,13 @@ def run_steps(
     plan: Plan, values: list, parameters: list[bytes], device: Any, held: Any, members: list | None = None
 ) -> None:
     """Run the kernels of `plan`; nodes are let go as soon as no later kernel needs them, and with them their memory."""
+    shared = joined.Shared(plan.sharing, device)
     for number, step in enumerate(plan.steps):
         start = time.perf_counter() if members is not None else 0.0
-        launch(step, values, parameters[number], device)
-        if members is not None:
+        launch(step, values, parameters[number], device, shared)
+        if members is not None and step.joint is None:
             kernels.report(step.record, members[number], device, start)
+        if members is not None:
             members[number] = []
         for place in step.done:
             values[place] = None
@@ -249,13 +317,28 @@ def make(graph: Graph, device: Any, limits: Limits, held: Any, key: tuple | None
         for number, argument in enumerate(node.args)
         if type(argument) is not Operand
     }
-    groups = fuse.plan(nodes, graph.flags, limits)
-    groups.reverse()
+    kept = {id(node) for node, flag in zip(nodes, graph.flags, strict=True) if flag}
+    units = joined.join(fuse.plan(nodes, graph.flags, limits), kept, limits)
+    sharing = joined.neighbours(units, places, limits)
+    shared = joined.Shared(sharing, device)
+    units.reverse()
     graph.nodes, graph.leaves = [], []  # so that the groups are all that holds them
     del nodes
     steps: list[Step] | None = [] if key is not None and not engine.CHECK else None
-    while groups:  # a group is let go once it has run: a write takes over memory that nobody else holds
-        group = groups.pop()
+    while units:  # a group is let go once it has run: a write takes over memory that nobody else holds
+        unit = units.pop()
+        if unit.joint is not None:
+            if steps is not None:
+                try:
+                    steps.append(JointStep(unit, places, scalars))
+                except KeyError:
+                    steps = None
+            run_joint(unit, device)
+            del unit
+            held.now()
+            continue
+        (group,) = unit.groups
+        del unit
         kernel, pipeline, source = kernels.prepare(group, device, limits)
         if kernel.provisional or pipeline is None or kernel.sliced is not None:
             steps = None
@@ -264,17 +347,48 @@ def make(graph: Graph, device: Any, limits: Limits, held: Any, key: tuple | None
                 steps.append(Step(group, kernel, pipeline, source, places, scalars))
             except KeyError:  # a kernel that reads something its graph does not name
                 steps = None
-        kernels.run(group, kernel, pipeline, source, device, limits)
+        kernels.run(
+            group, kernel, pipeline, source, device, limits,
+            lambda node, inputs: shared.allocate(places[id(node)], node.nbytes, inputs),
+        )  # fmt: skip
         del kernel, group
         held.now()
     if steps is not None and key is not None:
-        plan = _plans[key] = Plan(steps, count)
+        plan = _plans[key] = Plan(steps, count, sharing)
         _steps += len(plan.steps)
         while len(_plans) > MAX_PLANS or (_steps > MAX_STEPS and len(_plans) > 1):
             _, oldest = _plans.popitem(last=False)
             _steps -= len(oldest.steps)
         return plan
     return None
+
+
+def run_joint(unit: joined.Unit, device: Any) -> None:
+    """Compute the groups of a unit, and let each go once it has run."""
+    joint, groups = unit.joint, unit.groups
+    inputs = [list(kernel.inputs) for kernel in unit.kernels]
+    outputs = [list(kernel.outputs) for kernel in unit.kernels]
+    for kernel in unit.kernels:
+        kernel.blocks.clear()
+    unit.kernels, unit.groups = [], []
+    ops = ops_of(groups[0])
+    expected = [[kernels.reference(node, device) for node in nodes] if engine.CHECK else [] for nodes in outputs]
+    start = time.perf_counter()
+
+    def ran(piece: Any, source: str) -> None:
+        nonlocal start
+        if watched():
+            members = [node for segment in piece.segments for node in groups[segment].members]
+            record = joined.describe(joint, piece, source, inputs, outputs, ops)
+            kernels.report(record, members, device, start)
+        for segment in piece.segments:
+            for node, array in zip(outputs[segment] if engine.CHECK else (), expected[segment], strict=True):
+                kernels.compare(node, array, device, source)
+            outputs[segment], groups[segment] = [], None  # type: ignore[call-overload]
+        start = time.perf_counter()
+
+    assert joint is not None
+    joint.run(inputs, outputs, joint.words, device, ran)
 
 
 def forget() -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from . import shaders_path
 from .errors import RegistryError
 
-__all__ = ["PAIRS_FILE", "PRELUDE_FILES", "closure", "functions", "globals_", "has"]
+__all__ = ["PAIRS_FILE", "PRELUDE_FILES", "closure", "functions", "globals_", "has", "written_out"]
 
 PRELUDE_FILES = (
     "prelude.wgsl",
@@ -155,6 +155,28 @@ def loops(expression: str, kind: str) -> bool:
     """
     names = {match.group() for match in _NAMES.finditer(expression)}
     return bool((names | {f"{name}_{kind}" for name in names}) & _looping())
+
+
+_CALLED = re.compile(r"\bwt_[a-z0-9_]+(?=\()")
+
+
+def written_out(code: str, pairs: bool = False) -> int:
+    """How many characters `code` has when every call of a library function in it is replaced by what that function does,
+    which is what a driver's compiler makes of it.
+
+    >>> written_out("x + 1.0"), written_out("wt_tan_f32(x)") > 2 * written_out("wt_abs_f32(x)")
+    (7, True)
+    """
+    return len(code) + sum(_written_out(name, pairs) for name in _CALLED.findall(code))
+
+
+@functools.cache
+def _written_out(name: str, pairs: bool) -> int:
+    source = functions(pairs).get(name)
+    if source is None:
+        return 0
+    body = _without_comments(source)
+    return written_out(body[body.index("{") :], pairs)
 
 
 def closure(names: Iterable[str], constants: Iterable[str] = (), pairs: bool = False) -> str:

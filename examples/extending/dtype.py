@@ -43,7 +43,7 @@ print("2 * i + 1 =", 2 * i + 1)
 
 # Which angle turns the x axis into the y axis? Gradient descent finds a quarter of a turn.
 angle = webtorch.tensor(0.3, requires_grad=True, device=device)
-for _ in range(60):
+for _ in range(30):
     parts = [(angle / 2).cos(), angle * 0, angle * 0, (angle / 2).sin()]
     turn = quaternion.dtype.from_components(webtorch.stack(parts))
     back = quaternion.dtype.from_components(webtorch.stack([parts[0], parts[1], parts[2], -parts[3]]))

@@ -123,7 +123,9 @@ class _Between(Constraint):
             result = result & (value >= self.lower_bound if self.closed[0] else value > self.lower_bound)
         if self.upper_bound is not None:
             result = result & (value <= self.upper_bound if self.closed[1] else value < self.upper_bound)
-        return result & (value % 1 == 0) if self.whole else result
+        if self.whole and value.dtype.is_floating_point:
+            return result & (value.frac() == 0)  # infinity has no fraction: not a number
+        return result
 
 
 class _Interval(_Between):

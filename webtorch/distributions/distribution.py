@@ -70,6 +70,15 @@ def softplus(x: Tensor) -> Tensor:
     return x.clamp(min=0) + (-x.abs()).exp().log1p()
 
 
+def all_hold(flags: list[Tensor]) -> bool:
+    """Whether all elements are true: those of one shape are read at once, because a GPU takes its time for each read."""
+    together: dict[tuple[int, ...], Tensor] = {}
+    for flag in flags:
+        shape = tuple(flag.shape)
+        together[shape] = together[shape] & flag if shape in together else flag
+    return all(bool(flag.all()) for flag in together.values())
+
+
 class Distribution:
     """A distribution over events of `event_shape`, for each place of `batch_shape`.
 
@@ -91,16 +100,19 @@ class Distribution:
             limits = self.arg_constraints
         except NotImplementedError:
             return
+        checks = {}
         for name, constraint in limits.items():
-            if constraints.is_dependent(constraint):
-                continue
-            if name not in self.__dict__:  # not given, but made from another parameter when it is asked for
-                continue
+            # A parameter that was not given is made from another one when it is asked for.
+            if name in self.__dict__ and not constraints.is_dependent(constraint):
+                checks[name] = constraint.check(getattr(self, name).detach())
+        if all_hold(list(checks.values())):
+            return
+        for name, flags in checks.items():
             value = getattr(self, name)
-            if not bool(constraint.check(value.detach()).all()):
+            if not bool(flags.all()):
                 raise ValueError(
                     f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of distribution {self!r} "
-                    f"to satisfy the constraint {constraint!r}, but found invalid values:\n{value}"
+                    f"to satisfy the constraint {limits[name]!r}, but found invalid values:\n{value}"
                 )
 
     @staticmethod

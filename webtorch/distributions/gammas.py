@@ -34,15 +34,20 @@ def drawn_log_gamma(concentration: Tensor) -> Tensor:
     shape = where(small, concentration + 1, concentration)
     d = shape - 1.0 / 3
     c = 1 / (9 * d).sqrt()
-    result = d.log()
-    for _ in range(PROPOSALS):
-        x = normal(shape.shape, shape)
-        v = 1 + c * x
-        positive = v > 0
-        v = where(positive, v, 1.0)
-        v = v * v * v
-        good = positive & (uniform(shape.shape, shape).log() < 0.5 * x * x + d * (1 - v + v.log()))
-        result = where(good, d.log() + v.log(), result)
+    # All proposals are made at once; those that are refused are infinite.
+    proposals = (PROPOSALS, *shape.shape)
+    x = normal(proposals, shape)
+    v = 1 + c * x
+    positive = v > 0
+    v = where(positive, v, 1.0)
+    v = v * v * v
+    log_v = v.log()
+    good = positive & (uniform(proposals, shape).log() < 0.5 * x * x + d * (1 - v + log_v))
+    logarithms = where(good, log_v, math.inf)
+    result = logarithms[0]
+    for proposal in logarithms[1:].unbind(0):
+        result = where(result == math.inf, proposal, result)
+    result = d.log() + where(result == math.inf, 0.0, result)
     boost = uniform(shape.shape, shape).log() / concentration
     return where(small, result + boost, result)
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .. import batching, components, dtypes, elsewhere, graph, precision, tangents
+from .. import batching, codegen, components, dtypes, elsewhere, graph, precision, tangents
 from ..dtypes import dtype as DType
 from ..errors import DeviceError, DTypeError
 from ..grad_mode import current
@@ -45,6 +45,8 @@ class Op:
     moves = False  # only moves elements of its own dtype about: numpy need not know what they mean
     keeps_index = False  # element i of the result needs element i of (broadcast) arguments only
     has_epilogue = True  # elementwise consumers may be computed where the results are stored
+    joins = False  # kernels of the same code may share a dispatch: see joined.py
+    writes_in_place = False  # the result takes over the memory of an argument
     weight = 1  # how much one expansion costs, in ops
 
     def __init__(
@@ -133,6 +135,10 @@ class Op:
     def lower(self, group, limits):
         """For cores: the kernel that computes a group around this op's node."""
         raise NotImplementedError(self.name)
+
+    def halves(self, node: graph.Node, limits):
+        """For cores: how a node over more memory than can be bound falls in two, see `pieces`; None if it does not."""
+        return None
 
 
 def example_by_example(call: Callable) -> Callable:
@@ -286,7 +292,7 @@ def contiguous_in_quads(operand: graph.Operand, spans: list, along: int) -> bool
 def add_row_quads(kernel: Any, operand: graph.Operand, kept: int, length: int) -> bool:
     """The holes QUADS and `quad(row, k)`: rows that lie in one piece in memory are read four elements at a time."""
     spans = [(0, 0, kept), (1, kept, len(operand.shape))]
-    quads = operand.node.buffer is not None and length % 4 == 0 and contiguous_in_quads(operand, spans, 1)
+    quads = codegen.has_memory(operand.node) and length % 4 == 0 and contiguous_in_quads(operand, spans, 1)
     body = "return Four();"
     if quads:
         place = kernel.block("place", ("row", "k"))

@@ -2,16 +2,18 @@
 
 The forward pass keeps, beside the result, the logarithm of each query's sum of exp(score): from it the backward kernels
 compute the weights anew. Many keys are shared out among dispatches (the driver's loop budget), each of which goes on
-from what the one before it stored.
+from what the one before it stored. Which weights dropout leaves is a function of a random key and the place in the matrix,
+so that it is not stored either: it is the mask that `nn.functional.dropout` would draw for the whole matrix.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import _counter_random as counter
 from .. import codegen, dtypes, grad_mode, graph
 from ..graph import Operand
 from ..shapes import contiguous_strides, numel
@@ -22,12 +24,51 @@ BUDGET = 60000  # loop iterations of one invocation
 ENTRIES = 1 << 19  # scores that numpy holds at a time
 
 
+class Dropout(NamedTuple):
+    """What dropout does to the weights: the probability to become zero, and the random words that decide it."""
+
+    chance: float
+    key0: int
+    key1: int
+    number: int
+
+    def attributes(self) -> dict[str, Any]:
+        return {
+            "drops": True,
+            "chance": self.chance,
+            "growth": 1.0 / (1.0 - self.chance),
+            "bits_key0": self.key0,
+            "bits_key1": self.key1,
+            "bits_number": self.number,
+        }
+
+    def mask(self, shape: tuple[int, ...], device: Any) -> Tensor:
+        """What each weight of the whole matrix is multiplied by."""
+        from ..random import uniform_row
+        from .binary import where
+
+        drawn = uniform_row(
+            shape, dtypes.float32, device, bits_key0=self.key0, bits_key1=self.key1, bits_number=self.number
+        )
+        return where(drawn >= self.chance, 1.0 / (1.0 - self.chance), 0.0)
+
+
+def dropping(dropout: Dropout | None) -> dict[str, Any]:
+    return {"drops": False} if dropout is None else dropout.attributes()
+
+
+NUMBERS = frozenset({"scale", "chance", "growth", "bits_key0", "bits_key1", "bits_number"})
+
+
 class Fused(Op):
     """What the kernels share: operands [batch dimensions, rows, features], a mask, and a range of rows to walk."""
 
     batches = False
     inlines = False
     has_epilogue = False
+
+    def structure(self, node: graph.Node) -> tuple:
+        return tuple((name, value) for name, value in node.attributes.items() if name not in NUMBERS)
 
     def stored_arguments(self, node: graph.Node) -> tuple:
         return node.args  # each element is read many times over
@@ -61,7 +102,7 @@ class Fused(Op):
         )
 
     def rest(self, kernel: codegen.Kernel, node: graph.Node, mask: Operand | None, carried: Operand | None) -> None:
-        """The holes for what is added to scores, what was stored before, and the scale."""
+        """The holes for what is added to scores, what was stored before, dropout, and the scale."""
         lowest = codegen.literal(float("-inf"), dtypes.float32)
         if mask is None:
             body = "return T(0);"
@@ -83,6 +124,19 @@ class Fused(Op):
         block = kernel.block("scaled", ("i",))
         block.returns = ((block.attribute(node, "scale", dtypes.float32), dtypes.float32),)
         kernel.constants += (("$scale", "fn scale() -> T { return scaled(0u); }"),)
+        kernel.constants += (("DROPS", "true" if node.attributes["drops"] else "false"),)
+        body = "return T(1);"
+        if node.attributes["drops"]:
+            for name in ("chance", "growth", "bits_key0", "bits_key1", "bits_number"):
+                kind = dtypes.int32 if name.startswith("bits_") else dtypes.float32
+                block = kernel.block(name, ("i",))
+                block.returns = ((block.attribute(node, name, kind), kind),)
+            number, key0, key1 = (f"bitcast<u32>(bits_{name}(0u))" for name in ("number", "key0", "key1"))
+            body = (
+                f"let bits = wt_threefry_u32((batch * all_queries() + m) * all_keys() + n, {number}, {key0}, {key1}).x; "
+                "return select(T(0), T(growth(0u)), wt_uniform_u32(bits) >= chance(0u));"
+            )
+        kernel.constants += (("$kept", f"fn kept(batch: u32, m: u32, n: u32) -> T {{ {body} }}"),)
         kernel.constants += (("$exponential", "fn exponential(x: T) -> T { return wt_exp_f32(x); }"),)
 
 
@@ -97,7 +151,16 @@ class Attention(Fused):
     `w`, if any, is [the same, queries, keys]: bools say what may be seen, numbers are added. No gradient goes to it.
     """
 
-    def __call__(self, x: Tensor, y: Tensor, z: Tensor, w: Tensor | None, causal: bool, scale: float) -> Tensor:
+    def __call__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        z: Tensor,
+        w: Tensor | None,
+        causal: bool,
+        scale: float,
+        dropout: Dropout | None = None,
+    ) -> Tensor:
         device = common_device([x, y, z], "scaled_dot_product_attention")
         dtype = result_dtype([x, y])
         *outer, queries, _ = x._shape
@@ -119,6 +182,7 @@ class Attention(Fused):
                 "keeps": keeps,
                 "masked": w is not None,
                 "carries": bool(carried),
+                **dropping(dropout),
             }
             size = rows * (values + (1 if keeps else 0) if final else values + 2)
             # What is carried on, and the logarithms, are not rounded to 16 bits.
@@ -135,7 +199,8 @@ class Attention(Fused):
             from ..autograd.graph import attach
 
             logarithms = flat._view(shape[:-1], contiguous_strides(shape[:-1]), rows * values)
-            attach(self, result, (x, y, z, w), {"causal": causal, "scale": scale, "logarithms": logarithms})
+            kept = {"causal": causal, "scale": scale, "logarithms": logarithms, "dropout": dropout}
+            attach(self, result, (x, y, z, w), kept)
         return result
 
     def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
@@ -154,6 +219,7 @@ class Attention(Fused):
             sums = carried[: rows * values].reshape(sums.shape).copy()
             top = carried[rows * values : rows * values + rows].reshape(outer).copy()
             total = carried[rows * values + rows :].reshape(outer).copy()
+        place = kept_in(x, y, attributes)
         y, z = y[..., first:last, :], z[..., first:last, :]
         step = max(1, ENTRIES // max(1, rows // max(1, queries) * (last - first)))
         with np.errstate(all="ignore"):
@@ -163,8 +229,10 @@ class Attention(Fused):
                 largest = np.maximum(top[..., part], scores.max(-1))
                 shrink = np.exp(top[..., part] - largest)
                 weights = np.exp(scores - largest[..., None])
-                sums[..., part, :] = sums[..., part, :] * shrink[..., None] + weights @ z
                 total[..., part] = total[..., part] * shrink + weights.sum(-1)
+                if attributes["drops"]:
+                    weights *= place(part, slice(first, last))
+                sums[..., part, :] = sums[..., part, :] * shrink[..., None] + weights @ z
                 top[..., part] = largest
             result = np.empty(node.shape, x.dtype)
             if not attributes["final"]:
@@ -184,11 +252,15 @@ class Attention(Fused):
         attributes = node.attributes
         mask = others.pop(0) if attributes["masked"] else None
         rows, values = numel(x.shape[:-1]), z.shape[-1]
+        # A CPU adapter does best when what it reads serves several queries; GPUs want many invocations instead.
+        narrow = -(-x.shape[-1] // 4) + -(-values // 4) <= 64
+        height = 4 if limits.is_cpu and narrow and x.shape[-2] >= 4 else 1
         constants = (
             ("T", codegen.compute_type(x.dtype)),
             ("KEY_QUADS", -(-x.shape[-1] // 4)),
             ("VALUE_QUADS", -(-values // 4)),
             ("VALUES", values),
+            ("ROWS", height),
             *(
                 (name.upper(), "true" if attributes[name] else "false")
                 for name in ("causal", "carries", "final", "keeps")
@@ -205,6 +277,8 @@ class Attention(Fused):
             ("queries", x.shape[-2]),
             ("first", first),
             ("last", last),
+            ("all_queries", x.shape[-2]),
+            ("all_keys", y.shape[-2]),
         ):
             kernel.parameter(name, value)
         self.quads(kernel, "q", "m", x)
@@ -213,7 +287,7 @@ class Attention(Fused):
         self.rest(kernel, node, mask, others[0] if others else None)
         store_block(kernel, group)
         kernel.workgroup_size = 64
-        kernel.workgroups = -(-rows // 64)
+        kernel.workgroups = -(-(rows // x.shape[-2] * -(-x.shape[-2] // height)) // 64)
         quads = -(-x.shape[-1] // 4) + -(-values // 4)
         kernel.trips = -(-(last - first) // 4) * (quads + 1) + x.shape[-1] + 2 * values
         return kernel
@@ -236,6 +310,7 @@ class AttentionGradient(Fused):
         sums: Tensor,
         causal: bool,
         scale: float,
+        dropout: Dropout | None = None,
     ) -> Tensor:
         device = common_device([g, x, y, z], "scaled_dot_product_attention")
         source = (x, y, z)[which]
@@ -253,6 +328,7 @@ class AttentionGradient(Fused):
                 "last": last,
                 "masked": w is not None,
                 "carries": bool(carried),
+                **dropping(dropout),
             }
             kind = source.dtype if last == walked else operands[0].dtype
             node = graph.record(self, (*operands, *extra, *carried), attributes, source._shape, kind, device)
@@ -269,15 +345,18 @@ class AttentionGradient(Fused):
         queries, keys = (slice(0, x.shape[-2]), walked) if which == 0 else (walked, slice(0, y.shape[-2]))
         batch = math.prod(x.shape[:-2])
         step = max(1, ENTRIES // max(1, batch * (keys.stop - keys.start)))
+        place = kept_in(x, y, attributes)
         y, z = y[..., keys, :], z[..., keys, :]
         with np.errstate(all="ignore"):
             for start in range(queries.start, queries.stop, step):
                 part = slice(start, min(start + step, queries.stop))
                 weights = np.exp(scores_of(x, y, mask, attributes, part, keys) - sums[0][..., part, None])
+                kept = place(part, keys) if attributes["drops"] else 1
                 if which == 2:
+                    weights *= kept
                     result += np.swapaxes(weights, -1, -2) @ g[..., part, :]
                     continue
-                change = g[..., part, :] @ np.swapaxes(z, -1, -2) - sums[1][..., part, None]
+                change = g[..., part, :] @ np.swapaxes(z, -1, -2) * kept - sums[1][..., part, None]
                 weights *= change * scale
                 if which == 0:
                     result[..., part, :] += weights @ y
@@ -313,6 +392,8 @@ class AttentionGradient(Fused):
             ("rows", source.shape[-2]),
             ("first", first),
             ("last", last),
+            ("all_queries", x.shape[-2]),
+            ("all_keys", y.shape[-2]),
         ):
             kernel.parameter(name, value)
         own, other = ((x, g), (y, z)) if which == 0 else ((y, z), (x, g))
@@ -354,40 +435,56 @@ def scores_of(x: np.ndarray, y: np.ndarray, mask: Any, attributes: dict, part: s
     return scores
 
 
+def kept_in(x: np.ndarray, y: np.ndarray, attributes: dict) -> Any:
+    """A function that gives what dropout multiplies the weights of some queries and keys by."""
+    outer, queries, keys = x.shape[:-2], x.shape[-2], y.shape[-2]
+
+    def kept(rows: slice, columns: slice) -> np.ndarray:
+        batch = np.arange(math.prod(outer), dtype=np.uint64).reshape((*outer, 1, 1))
+        m, n = (np.arange(part.start, part.stop, dtype=np.uint64) for part in (rows, columns))
+        index = ((batch * queries + m[:, None]) * keys + n) & 0xFFFFFFFF
+        words = (attributes[name] for name in ("bits_number", "bits_key0", "bits_key1"))
+        drawn = counter.uniform_from_bits(counter.threefry(index.astype(np.uint32), *words)[0])
+        return np.where(drawn >= np.float32(attributes["chance"]), x.dtype.type(attributes["growth"]), x.dtype.type(0))
+
+    return kept
+
+
 # ---- derivatives ----------------------------------------------------------------------------------------------------
 
 
-def gradient_of(which: int, g, out, x, y, z, w, causal, scale, logarithms) -> Tensor:
+def gradient_of(which: int, g, out, x, y, z, w, causal, scale, logarithms, dropout) -> Tensor:
     """A gradient by its kernel; where it is to be differentiated again, written with the matrix of weights instead."""
     if grad_mode.current().grad:
-        return written_out(which, g, x, y, z, w, causal, scale)
+        return written_out(which, g, x, y, z, w, causal, scale, dropout)
     means = (g.to(logarithms.dtype) * out.to(logarithms.dtype)).sum(-1)
     from ..functional import stack
 
-    return gradient(which, g, x, y, z, w, stack([logarithms, means], 0), causal, scale)
+    return gradient(which, g, x, y, z, w, stack([logarithms, means], 0), causal, scale, dropout)
 
 
-def written_out(which: int, g, x, y, z, w, causal, scale) -> Tensor:
+def written_out(which: int, g, x, y, z, w, causal, scale, dropout) -> Tensor:
     from ..nn.functional.attention import softmax_scores
 
     weights = softmax_scores(x, y, w, causal, scale)
+    kept = 1.0 if dropout is None else dropout.mask(weights._shape, weights.device).to(weights.dtype)
     if which == 2:
-        return weights.transpose(-2, -1) @ g
-    change = g @ z.transpose(-2, -1)
+        return (weights * kept).transpose(-2, -1) @ g
+    change = g @ z.transpose(-2, -1) * kept
     change = weights * (change - (change * weights).sum(-1, keepdim=True)) * scale
     return change @ y if which == 0 else change.transpose(-2, -1) @ x
 
 
-def gradient_x(g, out, x, y, z, w, causal, scale, logarithms):
-    return gradient_of(0, g, out, x, y, z, w, causal, scale, logarithms)
+def gradient_x(g, out, x, y, z, w, causal, scale, logarithms, dropout):
+    return gradient_of(0, g, out, x, y, z, w, causal, scale, logarithms, dropout)
 
 
-def gradient_y(g, out, x, y, z, w, causal, scale, logarithms):
-    return gradient_of(1, g, out, x, y, z, w, causal, scale, logarithms)
+def gradient_y(g, out, x, y, z, w, causal, scale, logarithms, dropout):
+    return gradient_of(1, g, out, x, y, z, w, causal, scale, logarithms, dropout)
 
 
-def gradient_z(g, out, x, y, z, w, causal, scale, logarithms):
-    return gradient_of(2, g, out, x, y, z, w, causal, scale, logarithms)
+def gradient_z(g, out, x, y, z, w, causal, scale, logarithms, dropout):
+    return gradient_of(2, g, out, x, y, z, w, causal, scale, logarithms, dropout)
 
 
 # fmt: off

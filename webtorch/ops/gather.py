@@ -146,6 +146,7 @@ class Write(Op):
 
     inlines = False
     has_epilogue = False
+    writes_in_place = True
 
     def stored_arguments(self, node: graph.Node) -> tuple:
         """What is written into; and what is computed from it, lest it be read by the kernel that writes it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph, precision, tuning
+from .. import batching, codegen, dtypes, engine, graph, pieces, precision, tuning
 from ..errors import DTypeError
 from ..graph import Operand
 from ..shapes import contiguous_strides, numel
@@ -17,7 +17,11 @@ from . import Op, Tensor, cast_operand, common_device, contiguous_in_quads, desc
 MAX_EXTENT = 32768  # products one invocation adds up; longer sums are split (the driver's loop budget is 65,535)
 
 
+# Where compiling takes long, products of fewer multiplications than this are made one by one: on a software adapter a block
+# of 4x4 compiles in 250 ms and saves half a millisecond at 2^17 multiplications, the plain loop compiles in 30 ms.
+FEW_PRODUCTS = 1 << 17
 BLOCKS = {"4x4": (4, 1), "8x4": (8, 1), "8x8": (8, 2)}  # rows, and columns in fours
+SHADERS = {"tiled": "matmul_tiled", "1x1": "matmul_small"}  # of the other variants
 
 
 class Contract(Op):
@@ -168,16 +172,14 @@ class Contract(Op):
         # Adapters that are CPUs do best without workgroup memory; GPUs share slices of both factors in it.
         variant, settled = self.variant(node, limits, batch, m, k, n)
         tiled = variant == "tiled"
-        kernel = codegen.Kernel(
-            limits, "matmul_tiled" if tiled else "matmul", (("T", codegen.compute_type(node.dtype)),)
-        )
+        kernel = codegen.Kernel(limits, SHADERS.get(variant, "matmul"), (("T", codegen.compute_type(node.dtype)),))
         for name, value in (("batches", batch), ("rows", m), ("columns", n), ("extent", k)):
             kernel.parameter(name, value)
         kernel.provisional = not settled
-        self.factor(kernel, "a", a, (nb, nm, nk), ("batch", "m", "k"), tiled)
-        self.factor(kernel, "b", b, (nb, nk, nn), ("batch", "k", "n"), tiled)
+        self.factor(kernel, "a", a, (nb, nm, nk), ("batch", "m", "k"), variant in BLOCKS)
+        self.factor(kernel, "b", b, (nb, nk, nn), ("batch", "k", "n"), variant in BLOCKS)
         store_block(kernel, group)
-        if not tiled:
+        if variant in BLOCKS:
             height, quads = BLOCKS[variant]
             kernel.constants += (("TAIL", "true" if k % 4 else "false"), ("HEIGHT", height), ("QUADS", quads))
             kernel.store_quads = n % 4 == 0
@@ -185,22 +187,70 @@ class Contract(Op):
             kernel.workgroup_size = 256
             kernel.workgroups = batch * -(-m // 64) * -(-n // 64)
             kernel.trips = -(-k // 16) * (1 + 4 + 16)
+        elif variant == "1x1":
+            kernel.workgroup_size = 64
+            kernel.workgroups = -(-node.size // 64)
+            kernel.trips = k + k // 128 + 2
         else:
             kernel.workgroup_size = 64
             kernel.workgroups = -(-(batch * -(-m // height) * -(-n // (4 * quads))) // 64)
-            kernel.trips = (k // 4 + 4) * 2 + k // 128 + 2
+            kernel.trips = (k // 4 + 4) * 2 + k // 128 + 2 + 8 * height * quads
         return kernel
+
+    def halves(self, node: graph.Node, limits):
+        a, b = node.args
+        nb, nm, nk, nn = node.attributes["groups"]
+        wide = [d for d in range(nb) if node.shape[d] > 1]
+        if wide:
+            return pieces.halve_rows(node, wide[0])
+        sizes = [limits.windows((end - first) * x.dtype.itemsize) for x in (a, b) for first, end in [pieces.span(x)]]
+        along = pieces.outermost(a if sizes[0] >= sizes[1] else b)
+        if along is None or along < nb:
+            return None
+        if sizes[0] >= sizes[1] and along < nb + nm:  # rows of a, and of the result
+            if any(size > 1 for size in node.shape[nb:along]):
+                return None
+            parts = [self.part(node, (half, b)) for half in pieces.halve(a, along)]
+            return (parts, None) if parts[0].nbytes % 4 == 0 else None
+        if limits.reproducible:  # the order of additions is not to depend on what can be bound
+            return None
+        inner = along - nb - nm if sizes[0] >= sizes[1] else along - nb
+        if inner < nk:  # parts of the sums
+            both = zip(pieces.halve(a, nb + nm + inner), pieces.halve(b, nb + inner), strict=True)
+            dtype = dtypes.accumulator(node.dtype)
+            return [self.part(node, pair, dtype) for pair in both], pieces.adder(node, "add", dtype)
+        # Columns of b: rows of the transposed product.
+        order_a = (*range(nb), *range(nb + nm, nb + nm + nk), *range(nb, nb + nm))
+        order_b = (*range(nb), *range(nb + nk, nb + nk + nn), *range(nb, nb + nk))
+        turned = self.part(node, (permuted(b, order_b), permuted(a, order_a)), groups=(nb, nn, nk, nm))
+
+        def turn_back(results: list[graph.Node]) -> graph.Node:
+            from . import TABLE
+
+            order = (*range(nb), *range(nb + nn, nb + nn + nm), *range(nb, nb + nn))
+            args = (permuted(results[0].operand(), order),)
+            return graph.Node(TABLE["_copy"], args, {}, node.shape, node.dtype, node.device)
+
+        return [turned], turn_back
+
+    def part(self, node: graph.Node, args: tuple, dtype=None, groups: tuple | None = None) -> graph.Node:
+        """The node of the same contraction of other factors."""
+        groups = groups or node.attributes["groups"]
+        shape = (*args[0].shape[: groups[0] + groups[1]], *args[1].shape[groups[0] + groups[2] :])
+        return graph.Node(self, tuple(args), {"groups": groups}, shape, dtype or node.dtype, node.device)
 
     def variant(self, node: graph.Node, limits, batch: int, m: int, k: int, n: int) -> tuple[str, bool]:
         """Which kernel computes a contraction ("tiled", or blocks of results in registers), and whether for good."""
         room = limits.max_workgroup_invocations >= 256 and m >= 16 and n >= 16
-        # Large blocks read less but take a driver a second to compile: worth it for large products only.
-        large = batch * m * n * k >= 1 << 22 and m >= 8 and n >= 8
+        # Large blocks read less but take long to compile, on a software adapter a second: worth it for large products only.
+        large = batch * m * n * k >= (1 << 24 if limits.compiles_slowly else 1 << 22) and m >= 8 and n >= 8
         default = "tiled" if room and not limits.is_cpu else "8x8" if large else "4x4"
         if limits.reproducible:
             return "4x4", True
+        if limits.compiles_slowly and batch * m * n * k < FEW_PRODUCTS:
+            default = "1x1"
         if tuning.forced:
-            fitting = {name: 0.0 for name in (*BLOCKS, "tiled") if room or name != "tiled"}
+            fitting = {name: 0.0 for name in (*BLOCKS, *SHADERS) if room or name != "tiled"}
             return tuning.choice("contract", "", fitting, default, lambda name: None)  # type: ignore[arg-type,return-value]
         if self.trial is not None or batch * m * n * k < 1 << 26 or min(m, n) < 16:
             return self.trial or default, True
@@ -245,14 +295,14 @@ class Contract(Op):
 
         return once, result
 
-    def factor(self, kernel, name: str, operand: Operand, sizes: tuple, roots: tuple, tiled: bool) -> None:
+    def factor(self, kernel, name: str, operand: Operand, sizes: tuple, roots: tuple, in_quads: bool) -> None:
         """The holes that read one factor: `load_x` gives an element; for matmul.wgsl `quad_x` gives four, along the result
         or along k, as one vector where they lie next to each other in memory."""
         ends = (sizes[0], sizes[0] + sizes[1], sizes[0] + sizes[1] + sizes[2])
         spans = [(index, first, end) for index, (first, end) in enumerate(zip((0, *ends), ends, strict=False))]
         load = kernel.block(f"load_{name}", roots)
         load.returns = ((load.operand_at(operand, *spans), operand.dtype),)
-        if tiled:
+        if not in_quads:
             return
         along_k, along_result = (2, 1) if name == "a" else (1, 2)
         first, last = roots[1], roots[2]
@@ -273,6 +323,11 @@ class Contract(Op):
             (f"{name.upper()}_OVER_K", "true" if over_k else "false"),
             (f"$quad_{name}", f"fn quad_{name}(batch: u32, {first}: u32, {last}: u32) -> vec4<T> {{ return {body}; }}"),
         )
+
+
+def permuted(operand: Operand, order: tuple) -> Operand:
+    shape, strides = (tuple(values[d] for d in order) for values in (operand.shape, operand.strides))
+    return Operand(operand.node, shape, strides, operand.offset)
 
 
 def flat_copy(operand: Operand, shape: tuple) -> Operand:

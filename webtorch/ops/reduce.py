@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph, precision
+from .. import batching, codegen, dtypes, engine, graph, pieces, precision
 from ..dtypes import dtype as DType
 from ..errors import DTypeError, IndexShapeError
 from ..graph import Operand
@@ -44,12 +44,14 @@ class Reduce(Op):
 
     batches = True
     inlines = False
+    joins = True
 
     def __init__(
         self,
         name: str,
         *,
         combine: str,
+        pairwise: str,
         identity: Callable,
         dtype: Callable,
         complex: str | None = None,
@@ -59,6 +61,7 @@ class Reduce(Op):
     ) -> None:
         super().__init__(name, **rest)
         self.combine = combine
+        self.pairwise = pairwise  # the elementwise row that combines two results
         self.complex = complex  # `combine` for complex numbers
         self.identity = identity
         self.rule = dtype
@@ -146,15 +149,47 @@ class Reduce(Op):
             from .elementwise import fill
 
             return fill(shape, dtype, device, value=self.identity(dtype))._storage.node
+        return self.staged(operand, kept, shape, dtype, graph.record)
+
+    def staged(self, operand: Operand, kept: int, shape: tuple, dtype: DType, make: Callable) -> graph.Node:
+        extent, outputs, device = numel(operand.shape[kept:]), numel(shape), operand.node.device
         while extent > 2 * CHUNK and (outputs < 4096 or extent > MAX_CHUNK):
             length = min(MAX_CHUNK, max(CHUNK, -(-extent * outputs // 16384))) // 4 * 4
             chunks = -(-extent // length)
             partial = (*operand.shape[:kept], chunks)
-            node = graph.record(
+            node = make(
                 self, (operand,), {"kept": kept, "chunks": (chunks, length)}, partial, accumulator(dtype), device
             )
             operand, extent = node.operand(), chunks
-        return graph.record(self, (operand,), {"kept": kept, "chunks": None}, shape, dtype, device)
+        return make(self, (operand,), {"kept": kept, "chunks": None}, shape, dtype, device)
+
+    def halves(self, node: graph.Node, limits):
+        (operand,) = node.args
+        kept = node.attributes["kept"]
+        along = pieces.outermost(operand)
+        if along is None:
+            return None
+        if along < kept:
+            return pieces.halve_rows(node, along)
+        if limits.reproducible:  # the order of additions is not to depend on what can be bound
+            return None
+        shape, wide = node.shape[:kept], accumulator(node.dtype)
+        parts = [self.staged(half, kept, shape, wide, graph.Node) for half in pieces.halve(operand, along)]
+
+        def join(results: list[graph.Node]) -> graph.Node:
+            from .pad import pad
+
+            whole = pieces.adder(node, self.pairwise, wide)(results)
+            if node.attributes["chunks"] is None:
+                return whole
+            # The first chunk has it all; the others have the neutral element.
+            one = Operand(whole, (*shape, 1), (*graph.contiguous_strides(shape), 1))
+            nothing = {"low": (0,) * len(node.shape), "steps": (1,) * len(node.shape)}
+            return graph.Node(
+                pad, (one,), {**nothing, "value": self.identity(node.dtype)}, node.shape, node.dtype, node.device
+            )
+
+        return parts, join
 
     def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
         (x,) = arrays
@@ -183,7 +218,7 @@ class Reduce(Op):
         # On a GPU the lanes of a workgroup read neighbours, where the row's elements are neighbours; an adapter that is a
         # CPU does best with one invocation to a chunk.
         spans = [(0, 0, kept), (1, kept, len(operand.shape))]
-        in_columns = chunks == 1 and operand.node.buffer is not None and contiguous_in_quads(operand, spans, 0)
+        in_columns = chunks == 1 and codegen.has_memory(operand.node) and contiguous_in_quads(operand, spans, 0)
         if in_columns and not limits.reproducible:
             return self.columns(group, limits, operand, fold, spans)
         wide = not limits.is_cpu and length >= 128 and (not operand.strides or operand.strides[-1] in (1, -1))
@@ -230,7 +265,7 @@ class Reduce(Op):
         kernel.constants += (("QUADS", quads),)
         kernel.workgroup_size = 16 if limits.is_cpu else 64
         kernel.workgroups = -(-size // (4 * quads * kernel.workgroup_size))
-        kernel.trips = (extent + extent // 128 + 2) * quads
+        kernel.trips = (extent + extent // 128 + 6) * quads
         return kernel
 
 
@@ -309,7 +344,7 @@ class Product(Reduce):
 
 
 # fmt: off
-sum = Reduce("sum", numpy=lambda x, axis: x.sum(axis), combine="{x} + {y}",
+sum = Reduce("sum", numpy=lambda x, axis: x.sum(axis), pairwise="add", combine="{x} + {y}",
     complex="{x} + {y}", identity=lambda dtype: 0, dtype=accumulating,
     vjp=(lambda g, x_shape, dims, keepdim: restore(g, x_shape, dims, keepdim).expand(x_shape),),
     doc="""The sum of the elements over `dim` (int or tuple), or of all. Integers and bools give int64.
@@ -318,7 +353,7 @@ sum = Reduce("sum", numpy=lambda x, axis: x.sum(axis), combine="{x} + {y}",
     >>> webtorch.sum(webtorch.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
     tensor([3., 7.])
     """)
-prod = Product("prod", numpy=lambda x, axis: x.prod(axis), combine="{x} * {y}",
+prod = Product("prod", numpy=lambda x, axis: x.prod(axis), pairwise="mul", combine="{x} * {y}",
     complex="wt_mul({x}, {y})", identity=lambda dtype: 1, dtype=accumulating,
     vjp=(product_gradient,), domain=(-1.5, 1.5),
     doc="""The product of the elements over one `dim`, or of all. Integers and bools give int64.
@@ -327,7 +362,8 @@ prod = Product("prod", numpy=lambda x, axis: x.prod(axis), combine="{x} * {y}",
     >>> webtorch.tensor([1, 2, 3]).prod()
     tensor(6)
     """)
-amax = Reduce("amax", numpy=lambda x, axis: x.max(axis), combine="wt_maximum({x}, {y})", identity=lowest, dtype=unchanged,
+amax = Reduce("amax", numpy=lambda x, axis: x.max(axis), pairwise="maximum",
+    combine="wt_maximum({x}, {y})", identity=lowest, dtype=unchanged,
     empty=False, vjp=(extreme_gradient,),
     doc="""The largest element over `dim`; NaN if there is one. Equal largest elements share the gradient.
 
@@ -335,7 +371,8 @@ amax = Reduce("amax", numpy=lambda x, axis: x.max(axis), combine="wt_maximum({x}
     >>> webtorch.tensor([[1.0, 5.0], [7.0, 2.0]]).amax(dim=0)
     tensor([7., 5.])
     """)
-amin = Reduce("amin", numpy=lambda x, axis: x.min(axis), combine="wt_minimum({x}, {y})", identity=highest, dtype=unchanged,
+amin = Reduce("amin", numpy=lambda x, axis: x.min(axis), pairwise="minimum",
+    combine="wt_minimum({x}, {y})", identity=highest, dtype=unchanged,
     empty=False, vjp=(extreme_gradient,),
     doc="""The smallest element over `dim`; NaN if there is one. Equal smallest elements share the gradient.
 
@@ -343,14 +380,14 @@ amin = Reduce("amin", numpy=lambda x, axis: x.min(axis), combine="wt_minimum({x}
     >>> webtorch.tensor([[1.0, 5.0], [7.0, 2.0]]).amin(dim=0)
     tensor([1., 2.])
     """)
-any = Reduce("any", numpy=lambda x, axis: x.any(axis), combine="{x} || {y}", identity=lambda dtype: 0, dtype=truth,
+any = Reduce("any", numpy=lambda x, axis: x.any(axis), pairwise="logical_or", combine="{x} || {y}", identity=lambda dtype: 0, dtype=truth,
     doc="""True where an element over `dim` is nonzero.
 
     >>> import webtorch
     >>> webtorch.tensor([[0, 1], [0, 0]]).any(dim=1)
     tensor([ True, False])
     """)
-all = Reduce("all", numpy=lambda x, axis: x.all(axis), combine="{x} && {y}", identity=lambda dtype: 1, dtype=truth,
+all = Reduce("all", numpy=lambda x, axis: x.all(axis), pairwise="logical_and", combine="{x} && {y}", identity=lambda dtype: 1, dtype=truth,
     doc="""True where every element over `dim` is nonzero; of no elements, True.
 
     >>> import webtorch

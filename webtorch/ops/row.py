@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import batching, blocks, codegen, dtypes, engine, graph, precision
+from .. import batching, blocks, codegen, dtypes, engine, graph, pieces, precision
 from ..errors import DTypeError
 from ..graph import Operand
 from ..shapes import normalize_dim, numel
@@ -79,6 +79,9 @@ class Softmax(Op):
     def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
         return blocks.rows(self.numpy, arrays[0]) if node.size else np.empty(node.shape, node.dtype.numpy)
 
+    def halves(self, node: graph.Node, limits):
+        return halve_rows_of(node, len(node.shape) - 1)
+
     def lower(self, group, limits):
         node: graph.Node = group.core
         operand: Operand = node.args[0]
@@ -91,7 +94,8 @@ class Softmax(Op):
             ("T", kind),
             ("$finish", f"fn finish(x: T, top: T, total: T) -> T {{ return {finish}; }}"),
             ("$lowest", f"fn lowest() -> T {{ return {codegen.literal(float('-inf'), operand.dtype)}; }}"),
-            ("$maximum", f"fn maximum(x: T, y: T) -> T {{ return wt_maximum_{kind}(x, y); }}"),
+            # Whether a driver's max loses NaN does not matter: the sum of the row is NaN all the same.
+            ("$maximum", "fn maximum(x: T, y: T) -> T { return max(x, y); }"),
             ("$exponential", f"fn exponential(x: T) -> T {{ return wt_exp_{kind}(x); }}"),
         )
         kernel = codegen.Kernel(limits, "softmax_wide" if wide else "softmax", constants)
@@ -101,6 +105,12 @@ class Softmax(Op):
         kernel.workgroups = rows if wide else -(-rows // 64)
         kernel.trips = 3 * (-(-extent // 64) if wide else extent) + (extent // 64 if not wide else 64) + 8
         return kernel
+
+
+def halve_rows_of(node: graph.Node, kept: int) -> pieces.Halves | None:
+    """A node that computes rows over the dimensions from `kept` on, in two along the first of the others."""
+    wide = [d for d in range(kept) if node.shape[d] > 1]
+    return pieces.halve_rows(node, wide[0]) if wide else None
 
 
 def add_rows(kernel, group, operand: Operand, rows: int, extent: int, kept: int) -> None:
@@ -160,6 +170,9 @@ class Standardize(Op):
             return rows * (1 / np.sqrt(squares + np.asarray(eps, rows.dtype)))
 
         return blocks.rows(standardized, np.reshape(x, (*x.shape[:kept], -1))).reshape(node.shape)
+
+    def halves(self, node: graph.Node, limits):
+        return halve_rows_of(node, node.attributes["kept"])
 
     def lower(self, group, limits):
         node: graph.Node = group.core

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import batching, codegen, dtypes, engine, graph, precision
+from .. import batching, codegen, dtypes, engine, graph, pieces, precision
 from ..shapes import normalize_dim, numel
 from . import Op, Tensor, cast_operand, from_node, tracks
 from .reduce import accumulating, accumulator
@@ -89,8 +89,9 @@ class Scan(Op):
         chunks = -(-extent // length)
         lead = x._shape[:-1]
         wide = x.to(accumulator(x.dtype))
-        padded = pad(wide, (0,) * x.ndim, (1,) * x.ndim, (*lead, chunks * length), self.identity)
-        inner = self.values(padded.reshape((*lead, chunks, length)))
+        if chunks * length > extent:
+            wide = pad(wide, (0,) * x.ndim, (1,) * x.ndim, (*lead, chunks * length), self.identity)
+        inner = self.values(wide.reshape((*lead, chunks, length)))
         totals = self.values(inner.select(-1, length - 1))
         first = fill((*lead, 1), wide.dtype, x.device, value=self.identity)
         before = cat([first, totals.narrow(-1, 0, chunks - 1)], -1)
@@ -99,6 +100,10 @@ class Scan(Op):
 
     def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
         return self.numpy(arrays[0])
+
+    def halves(self, node: graph.Node, limits):
+        wide = [d for d in range(len(node.shape) - 1) if node.shape[d] > 1]
+        return pieces.halve_rows(node, wide[0]) if wide else None
 
     def lower(self, group, limits):
         from ..kernels import store_block

@@ -1,5 +1,5 @@
 """The optimizers. Each update is written as tensor expressions; numbers that change from step to step are Python's, so
-that a GPU computes it in one kernel per parameter which is compiled once."""
+that a GPU computes it by a kernel that is compiled once, for all parameters together."""
 
 from __future__ import annotations
 

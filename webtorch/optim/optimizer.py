@@ -31,7 +31,7 @@ class Optimizer:
     """Subclass it with `defaults` and an `update` that computes the step of one parameter.
 
     `update(parameter, gradient, state, group)` runs without gradients and changes the parameter and its state in place.
-    On a GPU it only records; at the end of `step` everything is computed together, a kernel or so per parameter.
+    On a GPU it only records; at the end of `step` everything is computed together, in a few dispatches for all parameters.
     """
 
     replayable = False  # every number of `update` that changes from step to step is live: see webtorch.capture

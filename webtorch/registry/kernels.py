@@ -20,6 +20,7 @@ from ..graph import Operand
 from ..ops import INPUT_NAMES, TABLE, Op
 from ..ops.elementwise import Elementwise, scalar_kind
 from ..shape_evaluation import TensorMeta
+from ..shapes import numel
 from .expressions import check_expression, check_function
 from .handles import (
     ANY,
@@ -34,6 +35,7 @@ from .handles import (
     refuse,
     rows,
 )
+from .loops import Loops, checked_trips, find_loops
 
 _numbers = itertools.count(1)
 
@@ -147,8 +149,9 @@ class FunctionKernel(UserKernel):
 
     inlines = False
 
-    def __init__(self, base: Op, label: str, name: str, source: str) -> None:
+    def __init__(self, base: Op, label: str, name: str, source: str, loops: Loops) -> None:
         super().__init__(base, label)
+        self.loops_of_source = loops
         self.source = source.replace(f"fn {name}", "fn user_kernel", 1)
         if "fn user_kernel" not in self.source:  # more than one space after fn
             self.source = "fn user_kernel" + source[source.index("(") :]
@@ -161,9 +164,13 @@ class FunctionKernel(UserKernel):
         kernel = codegen.Kernel(limits, "custom", constants)
         kernel.parameter("count", node.size)
         kernel.parameter("size", node.size)
-        for letter, argument in zip(INPUT_NAMES, node.args, strict=False):
+        for number, (letter, argument) in enumerate(zip(INPUT_NAMES, node.args, strict=False)):
             block = kernel.block(f"load_{letter}", ("i",))
-            block.returns = ((block.operand(argument, 0), argument.dtype),)
+            value = block.operand(argument, 0)
+            kind = None if limits.reproducible else block.float_kind(value)
+            if kind is not None:  # two operands may be the same, or sums: the user's code is to meet rounded values
+                value = block.emit("hide", kind, value, kernel.zero(number))
+            block.returns = ((value, argument.dtype),)
             kernel.parameter(f"size_{letter}", count_of(argument))
         for name, value in node.attributes.items():
             if isinstance(value, (bool, int, float)) and f"load_{name}" in self.source:
@@ -173,12 +180,17 @@ class FunctionKernel(UserKernel):
         store_block(kernel, group)
         kernel.workgroup_size = 64
         kernel.workgroups = -(-node.size // 64)
+        kernel.trips = 1 + self.trips(node.args, node.shape, limits.loop_budget)
         return kernel
+
+    def trips(self, args: tuple, shape: tuple, budget: int) -> int:
+        """At most how many rounds of loops an invocation goes for these arguments; an error where it is too many."""
+        sizes = {"size": numel(shape)}
+        sizes |= {f"size_{letter}": count_of(argument) for letter, argument in zip(INPUT_NAMES, args, strict=False)}
+        return checked_trips(self.loops_of_source, sizes, budget - 1, f"{self.name}: the kernel {self.label}")
 
 
 def count_of(argument: Any) -> int:
-    from ..shapes import numel
-
     return numel(argument.shape) if isinstance(argument, Operand) else 1
 
 
@@ -213,7 +225,7 @@ class OpKernels:
         entry = self.find(computed.name, device.type, described(args), attributes)
         if entry is not None:
             if device.type == "webgpu":
-                check_on_gpu(entry, computed, dtype)
+                check_on_gpu(entry, computed, dtype, args, shape)
             return entry.row
         if self.builtin:
             if device.type == "webgpu" and isinstance(self.op, Elementwise):
@@ -247,13 +259,15 @@ def holds(entry: KernelEntry, inputs: tuple, attributes: dict) -> bool:
     return bool(verdict)
 
 
-def check_on_gpu(entry: KernelEntry, computed: Any, dtype: Any) -> None:
+def check_on_gpu(entry: KernelEntry, computed: Any, dtype: Any, args: tuple, shape: tuple) -> None:
     from .. import engine
     from ..backends import wgpu as backend
 
     limits = engine.limits_of(backend.get_device())
     for each in {computed, dtype}:
         codegen.check_features(each, limits, entry.op)
+    if isinstance(entry.row, FunctionKernel):
+        entry.row.trips(args, shape, limits.loop_budget)
     template = getattr(entry.row, "template", "")
     missing = codegen.missing_functions(template, codegen.compute_type(computed)) if template else ()
     if missing:
@@ -375,7 +389,8 @@ def register_forward(
     On the cpu and on devices of users' own `kernel` is a function of numpy arrays, one per input, that returns the result
     or writes it to `out`, and gets the op's numbers as keyword arguments. On webgpu it is the text of a WGSL function
     `fn name(i: u32) -> T` which gives element i of the result; it reads element k of the inputs with `load_x(k)`,
-    `load_y(k)` ..., numbers with `load_NAME(0u)`, and `size()`, `size_x()` ... are the numbers of elements. For a dtype of
+    `load_y(k)` ..., numbers with `load_NAME(0u)`, and `size()`, `size_x()` ... are the numbers of elements. Its loops count
+    up to what is made of numbers and sizes, so that it is known beforehand that they end. For a dtype of
     the user's own it is a function of tensors of components, written in webtorch, and serves every device.
 
     `predicate(inputs, attributes)` sees shapes, dtypes and numbers, never values, and says whether the kernel takes the
@@ -487,7 +502,10 @@ def row_for(row: Op, kernel: Any, kind: str, dtype: str, device: str, call: str)
     scalars = list(getattr(row, "scalars", {}))
     if kind == "scalar":
         return ExpressionKernel(row, label, check_expression(kernel, [*inputs, *scalars, "i"], call))  # type: ignore[arg-type]
-    return FunctionKernel(row, label, *check_function(kernel, [*inputs, *scalars], call))
+    name, source = check_function(kernel, [*inputs, *scalars], call)
+    index = source[source.index("(") + 1 : source.index(":")].strip()
+    sizes = {"size", *(f"size_{letter}" for letter in inputs)}
+    return FunctionKernel(row, label, name, source, find_loops(source, index, sizes, call))
 
 
 # ---- looking up -----------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ import webtorch
 
 from .. import devices
 from ..errors import REPORT, MissingModuleError, MissingNameError, did_you_mean
+from ..utils.data import worker
 from ..version import __version__
 
 PYTORCH = "2.13.0"  # whose names and meanings are followed
@@ -274,7 +275,7 @@ def _importing_a_name() -> bool:
     return False
 
 
-def install(default_device: str = "cpu") -> ModuleType:
+def install(default_device: str = "cpu", reach_children: bool = True) -> ModuleType:
     """Have ``torch`` mean webtorch in this process, and in those that it spawns; returns the module ``torch``.
 
     Names of GPUs mean the GPU that there is, and tensors are made on `default_device` where no device is named. Raises
@@ -290,7 +291,8 @@ def install(default_device: str = "cpu") -> ModuleType:
     finder = Finder()
     sys.meta_path.insert(0, finder)
     sys.meta_path.append(LastFinder())
-    _reach_children(default_device)
+    if reach_children:
+        _reach_children(default_device)
     return importlib.import_module("torch")
 
 
@@ -303,6 +305,12 @@ def _reach_children(default_device: str) -> None:
     sys.path.append(str(pathlib.Path(webtorch.__file__).parents[1]))
     sys.path.insert(1, folder)  # after the program's own
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    worker.PREPARATIONS.append(f"{__name__}:{prepare_worker.__name__}")
+
+
+def prepare_worker() -> None:
+    """`install` in a worker of a DataLoader: those make their tensors on the cpu, and end without cleaning up."""
+    install("cpu", reach_children=False)
 
 
 def take_over(default_device: str) -> None:

@@ -88,11 +88,14 @@ class Buffer:
     Whoever holds the object may read, write and bind it; when the last reference goes, the memory returns to the pool.
     """
 
-    __slots__ = ("__weakref__", "_returned", "memory", "nbytes", "size", "uid")
+    __slots__ = ("__weakref__", "_returned", "memory", "nbytes", "offset", "size", "uid")
+
+    whole: Buffer | None = None  # what it is a part of
 
     def __init__(self, memory: Memory, nbytes: int, returned: deque[Memory]) -> None:
         self.memory = memory
         self.uid = memory.uid
+        self.offset = 0  # where in the memory it begins
         self.nbytes = nbytes
         self.size = memory.size
         self._returned = returned
@@ -103,6 +106,32 @@ class Buffer:
 
     def __repr__(self) -> str:
         return f"Buffer(uid={self.uid}, nbytes={self.nbytes}, size={self.size})"
+
+
+class Part(Buffer):
+    """A piece of a buffer, used like one of its own. The memory returns to the pool when no piece is left."""
+
+    __slots__ = ("whole",)  # type: ignore[misc]
+
+    def __init__(self, whole: Buffer, offset: int, nbytes: int) -> None:
+        self.whole = whole
+        self.memory = whole.memory
+        self.uid = whole.uid
+        self.offset = offset
+        self.nbytes = nbytes
+        self.size = padded(nbytes)
+
+    def __del__(self) -> None:
+        pass  # the whole buffer does it
+
+
+def padded(nbytes: int) -> int:
+    """The bytes that a piece takes of a buffer.
+
+    >>> padded(1), padded(512)
+    (256, 512)
+    """
+    return -(-nbytes // GRANULE) * GRANULE
 
 
 class Pool:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from webtorch.backends.wgpu import submit
-from webtorch.backends.wgpu.buffers import Buffer, Memory, Pool, physical_memory, readable, size_class
+from webtorch.backends.wgpu.buffers import Buffer, Memory, Part, Pool, padded, physical_memory, readable, size_class
 from webtorch.backends.wgpu.pipelines import Pipeline, PipelineCache
 from webtorch.backends.wgpu.submit import LOST_HELP, RawCalls, Submitter, is_loss
 from webtorch.backends.wgpu.timing import KernelTime, Timer
@@ -388,6 +388,15 @@ class WebGPUDevice:
         """Memory for ``nbytes`` (at least 1), its content undefined. Raises OutOfMemoryError."""
         return self._take(nbytes, for_upload=False)
 
+    def allocate_parts(self, sizes: list[int]) -> list[Buffer]:
+        """Memory for several values in one buffer, in that order: a kernel that uses many of them needs one binding. No
+        kernel may write one of them and read another, if they are not of the same binding."""
+        starts = [0]
+        for nbytes in sizes:
+            starts.append(starts[-1] + padded(nbytes))
+        whole = self.allocate(starts.pop())
+        return [Part(whole, start, nbytes) for start, nbytes in zip(starts, sizes, strict=True)]
+
     def upload(self, data: Any) -> Buffer:
         """A buffer with the bytes of ``data``: a numpy array or anything with the buffer protocol, not empty."""
         if isinstance(data, np.ndarray):
@@ -407,18 +416,22 @@ class WebGPUDevice:
             return np.empty(0, np.uint8)
         with self._lock:
             self._check_owned(buffer)
-            return self._submitter.read(buffer.memory, nbytes, offset)
+            return self._submitter.read(buffer.memory, nbytes, buffer.offset + offset)
 
-    def copy(self, source: Buffer, target: Buffer, nbytes: int) -> None:
-        """Copy the first ``nbytes`` bytes, in order with the dispatches."""
-        padded = -(-nbytes // 4) * 4
-        if nbytes < 0 or padded > source.size or padded > target.size:
-            raise DeviceError(f"copy of {nbytes} bytes from a buffer of {source.size} to one of {target.size}")
+    def copy(self, source: Buffer, target: Buffer, nbytes: int, source_offset: int = 0, target_offset: int = 0) -> None:
+        """Copy ``nbytes`` bytes, in order with the dispatches; offsets are multiples of 4."""
+        whole = -(-nbytes // 4) * 4
+        inside = source_offset + whole <= source.size and target_offset + whole <= target.size
+        if nbytes < 0 or not inside or source_offset % 4 or target_offset % 4:
+            raise DeviceError(
+                f"copy of {nbytes} bytes from {source_offset} in a buffer of {source.size} to {target_offset} in one of "
+                f"{target.size}"
+            )
         with self._lock:
             self._check_owned(source)
             self._check_owned(target)
-            if nbytes and source.memory is not target.memory:
-                self._submitter.copy(source.memory, target.memory, padded)
+            if nbytes and (source.memory is not target.memory or source.offset != target.offset):
+                self._submitter.copy(source, target, whole, source_offset, target_offset)
 
     def _check_owned(self, buffer: Buffer) -> None:
         if buffer.uid not in self._pool.memories:

@@ -191,7 +191,7 @@ class Submitter:
         layout = pipeline.layout
         key_parts: list[int] = [layout.uid]
         for buffer, offset, size in bindings:
-            key_parts += (buffer.uid, offset, size)
+            key_parts += (buffer.uid, buffer.offset + offset, size)
         key = tuple(key_parts)
         group = self._bind_groups.get(key)
         if group is None:
@@ -238,8 +238,8 @@ class Submitter:
             timer.end(self._pass)
         self._recorded()
 
-    def copy(self, source: Memory, target: Memory, nbytes: int) -> None:
-        """Record a copy of the first ``nbytes`` (a multiple of 4)."""
+    def copy(self, source: Buffer, target: Buffer, nbytes: int, source_offset: int = 0, target_offset: int = 0) -> None:
+        """Record a copy of ``nbytes``; sizes and offsets are multiples of 4."""
         timer = self.timer if self.timer is not None and self.timer.times_copies else None
         if timer is not None:
             timer.prepare()
@@ -247,10 +247,11 @@ class Submitter:
         self._end_pass()
         if timer is not None:
             timer.begin("copy", self._encoder)
-        self._encoder.copy_buffer_to_buffer(source.gpu, 0, target.gpu, 0, nbytes)
+        first, second = source.offset + source_offset, target.offset + target_offset
+        self._encoder.copy_buffer_to_buffer(source.memory.gpu, first, target.memory.gpu, second, nbytes)
         if timer is not None:
             timer.end(self._encoder)
-        source.last_batch = target.last_batch = self.batch
+        source.memory.last_batch = target.memory.last_batch = self.batch
         self._recorded()
 
     def write(self, memory: Memory, data: np.ndarray) -> None:
@@ -318,12 +319,14 @@ class Submitter:
             for index, (buffer, offset, size) in enumerate(bindings, start=1):
                 entry = entries[index]
                 entry.buffer = buffer.memory.handle
-                entry.offset = offset
+                entry.offset = buffer.offset + offset
                 entry.size = size
             group = BindGroup(None, self._guarded(raw.create_bind_group, self.gpu._internal, descriptor), memories)
         else:
             resources: list[dict] = [{"buffer": self._ring, "offset": 0, "size": layout.params_size}]
-            resources += [{"buffer": b.memory.gpu, "offset": offset, "size": size} for b, offset, size in bindings]
+            resources += [
+                {"buffer": b.memory.gpu, "offset": b.offset + offset, "size": size} for b, offset, size in bindings
+            ]
             gpu = self._guarded(
                 self.gpu.create_bind_group,
                 layout=layout.bind_group_layout,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ... import creation, dtypes, tangents
+from ... import batching, creation, dtypes, tangents
 from ...errors import DTypeError, ShapeError
-from ...ops.attention import MOST_FEATURES, attention
+from ...ops.attention import MOST_FEATURES, Dropout, attention
 from ...ops.binary import where
 from ...precision import autocasts
+from ...random import default_generator
 from ...shapes import broadcast_shapes
 from ...tensor import Tensor
 from .basics import dropout, softmax
@@ -33,8 +34,8 @@ def scaled_dot_product_attention(
     A boolean `attn_mask` says what may be seen, another is added; `scale` is 1 / sqrt(features) by default. Dropout is
     applied whenever `dropout_p` is above 0. With `enable_gqa`, several query heads share one of key and value.
 
-    One kernel computes it without storing the scores, and so do its gradients. Dropout, masks that require grad,
-    gradients of gradients, forward mode, and more than 256 features are computed by plain products instead.
+    One kernel computes it without storing the scores or what dropout leaves of them, and so do its gradients. Masks that
+    require grad, gradients of gradients, forward mode, and more than 256 features are computed by plain products instead.
 
     >>> import webtorch
     >>> x = webtorch.ones(1, 2, 3, 4)
@@ -52,7 +53,8 @@ def scaled_dot_product_attention(
             outer = broadcast_shapes(outer, attn_mask._shape[:-2])
             attn_mask = attn_mask.expand((*outer, query._shape[-2], key._shape[-2]))
         query, key, value = (x.expand((*outer, *x._shape[-2:])) for x in (query, key, value))
-        return attention(query, key, value, attn_mask, is_causal, float(scale))
+        dropout_of = Dropout(float(dropout_p), *default_generator.draw()) if dropout_p else None
+        return attention(query, key, value, attn_mask, is_causal, float(scale), dropout_of)
     dtype, wide = (
         value.dtype,
         dtypes.accumulator(value.dtype),
@@ -87,7 +89,9 @@ def check_arguments(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor
 def fits(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, dropout_p: float) -> bool:
     """Whether the kernel computes it."""
     inputs = (query, key, value) if attn_mask is None else (query, key, value, attn_mask)
-    if dropout_p or (attn_mask is not None and attn_mask.requires_grad) or any(x._batch for x in inputs):
+    if (attn_mask is not None and attn_mask.requires_grad) or any(x._batch for x in inputs):
+        return False
+    if dropout_p and (not 0.0 < dropout_p < 1.0 or batching.frames.get()):
         return False
     if tangents.live and any(tangents.carries(x) for x in inputs):
         return False

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import math
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import webtorch
 
-from ... import creation, grad_mode
+from ... import creation, dtypes, grad_mode
+from ...ops import TABLE
 from ...tensor import Tensor
 
 __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+
+READS = 6  # values that are combined at a time
 
 
 def gradients_of(parameters: Any) -> list[Tensor]:
@@ -26,13 +33,36 @@ def get_total_norm(
         return creation.tensor(0.0)
     device = many[0].device
     norms = [tensor.norm(float(norm_type)).to(device=device, dtype=many[0].dtype) for tensor in many]
-    total = webtorch.stack(norms).norm(float(norm_type)) if len(norms) > 1 else norms[0]
+    total = norm_of_norms(norms, float(norm_type)) if len(norms) > 1 else norms[0]
     if error_if_nonfinite and not bool(total.isfinite().item()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be clipped. To disable this "
             "error and scale the gradients by the non-finite norm anyway, set `error_if_nonfinite=False`"
         )
     return total
+
+
+def norm_of_norms(norms: list[Tensor], p: float) -> Tensor:
+    """The norm of 0-d tensors as a vector. On a GPU a few kernels for any number: stacking takes one for each."""
+    if norms[0].is_cpu or any(norm.requires_grad for norm in norms):
+        return webtorch.stack(norms).norm(p)
+    wide = [norm.to(dtypes.accumulator(norm.dtype)) for norm in norms]
+    if math.isinf(p):
+        total = combined(TABLE["maximum"] if p > 0 else TABLE["minimum"], wide)
+    elif p == 0:
+        total = combined(operator.add, [(norm != 0).to(norm.dtype) for norm in wide])
+    elif p == 2:
+        total = combined(operator.add, [norm * norm for norm in wide]).sqrt()
+    else:
+        total = combined(operator.add, [norm**p for norm in wide]) ** (1 / p)
+    return total.to(norms[0].dtype)
+
+
+def combined(operation: Callable[[Tensor, Tensor], Tensor], values: list[Tensor]) -> Tensor:
+    """The values combined in a tree, so many at a time as the kernel of any GPU may read."""
+    while len(values) > 1:
+        values = [functools.reduce(operation, values[start : start + READS]) for start in range(0, len(values), READS)]
+    return values[0]
 
 
 def clip_grad_norm_(
