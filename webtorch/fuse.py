@@ -219,7 +219,7 @@ def find_group(
 
 
 def reads_of(node: Node, group_of: dict) -> set[int]:
-    """The ids of what has, or will have, memory, is as large as `node` and is read to compute it."""
+    """The ids of what has, or will have, memory, is at least as large as `node` and is read to compute it."""
     found: set[int] = set()
     seen: set[int] = set()
     stack = [node]
@@ -229,7 +229,7 @@ def reads_of(node: Node, group_of: dict) -> set[int]:
                 continue
             source = argument.node
             if source.buffer is not None or id(source) in group_of:
-                if source.size == node.size:
+                if source.size >= node.size:
                     found.add(id(source))
             elif id(source) not in seen:
                 seen.add(id(source))
