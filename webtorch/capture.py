@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import operator
 import threading
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -28,8 +29,7 @@ class Watch:
         self.name = name
         self.arguments = {id(tensor._storage.node) for tensor in arguments if tensor.device.type == "cpu"}
         self.written: dict[int, tuple] = {}  # storages that were there before and got another value, with the old node
-        self.created: set[int] = set()
-        self.made: list[Any] = []  # holds them, so that their ids stay theirs
+        self.created: weakref.WeakSet = weakref.WeakSet()  # storages; what the call lets go of needs no memory
         self.gradients: dict[int, tuple] = {}  # tensors whose .grad was set, with what it was before
         self.host: list[Callable[[], Any]] = []  # what the host does at every replay, in order
 
@@ -160,14 +160,13 @@ def drawn(draw: Callable[[], tuple]) -> tuple:
 def storage_made(storage: Any) -> None:
     watch = active()
     if watch is not None:
-        watch.created.add(id(storage))
-        watch.made.append(storage)
+        watch.created.add(storage)
 
 
 def storage_written(storage: Any) -> None:
     """A storage is about to get another node."""
     watch = active()
-    if watch is not None and id(storage) not in watch.created and id(storage) not in watch.written:
+    if watch is not None and storage not in watch.created and id(storage) not in watch.written:
         watch.written[id(storage)] = (storage, storage.node)
 
 

@@ -471,7 +471,7 @@ class Recording:
         lasting = [leaf for leaf in leaves if isinstance(leaf, Tensor)] + [
             grad for _, grad in gradients if grad is not None
         ]
-        fresh = {id(tensor._storage): tensor._storage for tensor in lasting if id(tensor._storage) in watch.created}
+        fresh = {id(tensor._storage): tensor._storage for tensor in lasting if tensor._storage in watch.created}
         pending = [storage.node for storage in (*written, *fresh.values())] + [check for check, _ in engine._checks]
         targets = list({id(node): node for node in pending if node.buffer is None}.values())
         if not targets:
@@ -581,7 +581,7 @@ class Recording:
         if id(leaf) in earlier:  # a storage held it when the call began
             return self.finder(earlier[id(leaf)])
         storage = leaf.storage() if leaf.storage is not None else None
-        if storage is not None and storage.node is leaf and id(storage) not in watch.created:
+        if storage is not None and storage.node is leaf and storage not in watch.created:
             return self.finder(storage)
         return ("constant", leaf)
 
