@@ -14,6 +14,25 @@ fn four_at(row: u32, k: u32) -> Four {
   return Four(load(row, k), load(row, k + 1u), load(row, k + 2u), load(row, k + 3u));
 }
 
+fn maximum4(x: Four, y: Four) -> Four {
+  return Four(maximum(x.x, y.x), maximum(x.y, y.y), maximum(x.z, y.z), maximum(x.w, y.w));
+}
+
+fn largest4(x: Four) -> T {
+  return maximum(maximum(x.x, x.y), maximum(x.z, x.w));
+}
+
+// As long as all are -inf, none counts.
+fn exponential4(x: Four, largest: T) -> Four {
+  let top = select(largest, T(0), largest == lowest());
+  return Four(exponential(x.x - top), exponential(x.y - top), exponential(x.z - top), exponential(x.w - top));
+}
+
+// What a sum of exp(x - old) is multiplied by to become that of exp(x - now); at first there is none.
+fn shrink(old: T, now: T) -> T {
+  return select(exponential(old - now), T(0), old == lowest());
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -28,23 +47,25 @@ fn main(
   var total = T(0);
   var k = 0u;
   if (STORE_QUADS) {
-    var tops = Four(top, top, top, top);
-    while (k < extent()) {
-      let x = four_at(row, k);
-      tops = Four(maximum(tops.x, x.x), maximum(tops.y, x.y), maximum(tops.z, x.z), maximum(tops.w, x.w));
-      k += 4u;
+    // The sum so far is scaled down whenever a larger element comes (Milakov and Gimelshein, 2018).
+    while (QUADS && k + 12u < extent()) { // what is read, and not computed, is taken by lines of a CPU's cache
+      let a = four_at(row, k);
+      let b = four_at(row, k + 4u);
+      let c = four_at(row, k + 8u);
+      let d = four_at(row, k + 12u);
+      let largest = maximum(top, largest4(maximum4(maximum4(a, b), maximum4(c, d))));
+      let part = (exponential4(a, largest) + exponential4(b, largest)) + (exponential4(c, largest) + exponential4(d, largest));
+      total = total * shrink(top, largest) + ((part.x + part.y) + (part.z + part.w));
+      top = largest;
+      k += 16u;
     }
-    top = maximum(maximum(tops.x, tops.y), maximum(tops.z, tops.w));
-    k = 0u;
     while (k < extent()) {
-      let stop = min(k + BLOCK, extent());
-      var part = Four();
-      while (k < stop) {
-        let x = four_at(row, k);
-        part += Four(exponential(x.x - top), exponential(x.y - top), exponential(x.z - top), exponential(x.w - top));
-        k += 4u;
-      }
-      total += (part.x + part.y) + (part.z + part.w);
+      let a = four_at(row, k);
+      let largest = maximum(top, largest4(a));
+      let part = exponential4(a, largest);
+      total = total * shrink(top, largest) + ((part.x + part.y) + (part.z + part.w));
+      top = largest;
+      k += 4u;
     }
     k = 0u;
     while (k < extent()) {

@@ -82,3 +82,26 @@ def test_columns(shape):
     np.testing.assert_array_equal(used(lambda: t.amax(0))[0], x.max(0))
     counts = webtorch.tensor((x * 10).astype(np.int32), device="webgpu")
     np.testing.assert_array_equal(used(lambda: counts.sum(0))[0], (x * 10).astype(np.int32).sum(0))
+
+
+@pytest.mark.parametrize("columns", [4, 16, 20, 36, 1000, 4096])
+def test_softmax_of_rows_with_infinities_and_nan(device, columns):
+    """Rows that begin, end or consist of -inf, as masks make them; NaN and +inf make a row NaN."""
+    x = sample((20, columns)) * 2
+    x[0] = -np.inf
+    x[1, : columns // 2] = -np.inf
+    x[2, 0] = x[3, -1] = np.nan
+    x[4, columns // 2] = np.inf
+    x[5] -= 1e4
+    x[6, :-1] = -np.inf
+    x[7] = 3e38
+    x[8, :-1], x[8, -1] = -np.inf, -3e38
+    x[9] *= 30
+    x[10, : columns // 4], x[10, columns // 4] = -np.inf, np.nan
+    with np.errstate(all="ignore"):
+        shifted = x.astype(np.float64) - x.max(1, keepdims=True)
+        total = np.exp(shifted).sum(1, keepdims=True)
+        expected = np.exp(shifted) / total, shifted - np.log(total)
+    made = webtorch.tensor(x, device=device)
+    np.testing.assert_allclose(webtorch.softmax(made, 1).numpy(), expected[0], rtol=2e-5, atol=1e-30)
+    np.testing.assert_allclose(webtorch.log_softmax(made, 1).numpy(), expected[1], rtol=1e-5, atol=2e-5)
