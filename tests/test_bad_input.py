@@ -408,7 +408,8 @@ ZERO_SIZES = """
     RANDOM = ("dropout", "rrelu", "bernoulli", "random", "uniform", "normal", "rand", "multinomial", "gumbel", "exponential", "seed",
               "kaiming", "xavier", "empty", "trunc_normal", "poisson")
     NOT = {"data_ptr", "get_device", "backward", "retain_grad", "set_default_device", "set_default_dtype", "set_grad_enabled",
-           "apply_", "map_", "map2_", "set_printoptions", "requireWebGPU", "require_webgpu", "get_rng_state", "set_rng_state", "default_generator", "to", "cpu",
+           "apply_", "map_", "map2_",
+           "set_printoptions", "requireWebGPU", "require_webgpu", "get_rng_state", "set_rng_state", "default_generator", "to", "cpu",
            "webgpu", "is_cpu", "is_webgpu", "sync_device", "initialize_device", "save", "compile", "share_memory_",
            "bincount"}  # of float64 on the cpu, of float32 on a GPU
 
