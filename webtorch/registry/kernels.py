@@ -167,9 +167,9 @@ class FunctionKernel(UserKernel):
         for number, (letter, argument) in enumerate(zip(INPUT_NAMES, node.args, strict=False)):
             block = kernel.block(f"load_{letter}", ("i",))
             value = block.operand(argument, 0)
-            kind = None if limits.reproducible else block.float_kind(value)
-            if kind is not None:  # two operands may be the same, or sums: the user's code is to meet rounded values
-                value = block.emit("hide", kind, value, kernel.zero(number))
+            floating = None if limits.reproducible else block.float_kind(value)
+            if floating is not None:  # two operands may be the same, or sums: the user's code is to meet rounded values
+                value = block.emit("hide", floating, value, kernel.zero(number))
             block.returns = ((value, argument.dtype),)
             kernel.parameter(f"size_{letter}", count_of(argument))
         for name, value in node.attributes.items():
