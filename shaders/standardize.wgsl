@@ -13,8 +13,8 @@ fn four_at(row: u32, k: u32) -> Four {
   return Four(load(row, k), load(row, k + 1u), load(row, k + 2u), load(row, k + 3u));
 }
 
-// The sum of a row's distances from `average`, or of their squares.
-fn total(row: u32, average: T, squared: bool) -> T {
+// The sum of a row's distances from `average` (power 1), or of their squares (2).
+fn total(row: u32, average: T, power: u32) -> T {
   var sum = T(0);
   var k = 0u;
   while (k < extent()) {
@@ -23,7 +23,7 @@ fn total(row: u32, average: T, squared: bool) -> T {
       var part = Four();
       while (k < stop) {
         let x = four_at(row, k) - average;
-        part += select(x, x * x, squared);
+        part += select(x, x * x, power == 2u);
         k += 4u;
       }
       sum += (part.x + part.y) + (part.z + part.w);
@@ -31,7 +31,7 @@ fn total(row: u32, average: T, squared: bool) -> T {
       var part = T(0);
       while (k < stop) {
         let x = load(row, k) - average;
-        part += select(x, x * x, squared);
+        part += select(x, x * x, power == 2u);
         k += 1u;
       }
       sum += part;
@@ -53,9 +53,9 @@ fn main(
   let count = T(extent());
   var average = T(0);
   if (CENTRED) {
-    average = total(row, average, false) / count;
+    average = total(row, average, 1u) / count;
   }
-  let squares = total(row, average, true) / count;
+  let squares = total(row, average, 2u) / count;
   let scale = inverse_root(squares + epsilon());
   var k = 0u;
   while (k < extent()) {

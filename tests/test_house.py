@@ -172,7 +172,16 @@ def test_graph_nodes_are_named_as_pytorch_names_them():
 # ---- where names may stand ------------------------------------------------------------------------------------------
 
 # The engine runs ops of any name: what it must know of one, the op's kind says.
-ENGINE = ["graph.py", "engine.py", "fuse.py", "codegen.py", "kernels.py", "prelude.py", "shaders_path.py"]
+ENGINE = [
+    "graph.py",
+    "engine.py",
+    "fuse.py",
+    "codegen.py",
+    "rendering.py",
+    "kernels.py",
+    "prelude.py",
+    "shaders_path.py",
+]
 
 
 def strings_of(path: pathlib.Path) -> set[str]:

@@ -71,10 +71,10 @@ def planned(targets: list[Node]) -> list[str]:
     if not targets:
         return []
     from .backends import wgpu as backend
-    from .codegen import render
     from .fuse import plan
     from .kernels import trace
     from .plans import Graph
+    from .rendering import render
 
     texts = []
     filled: list[Node] = []

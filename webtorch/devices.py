@@ -95,13 +95,13 @@ class device:  # named as in PyTorch
                 + ("; choose among adapters with the environment variable WEBTORCH_ADAPTER" * (name == "webgpu"))
             )
         index = None if name in ("cpu", "meta") else index or 0
-        known = _made.get((name, index))
-        if known is None:
-            known = object.__new__(cls)
-            object.__setattr__(known, "type", name)
-            object.__setattr__(known, "index", index)
-            known = _made.setdefault((name, index), known)
-        return known
+        made = _made.get((name, index))
+        if made is None:
+            made = object.__new__(cls)
+            object.__setattr__(made, "type", name)
+            object.__setattr__(made, "index", index)
+            made = _made.setdefault((name, index), made)
+        return made
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a device cannot be changed (setting {name!r}); make another one")

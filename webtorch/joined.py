@@ -18,24 +18,20 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from . import codegen, kernels, shaders_path
-from .codegen import (
-    UNPACK,
-    Kernel,
-    Limits,
-    compute_type,
+from .codegen import UNPACK, Kernel, Limits, compute_type, is_packed
+from .fuse import Group
+from .graph import Node
+from .rendering import (
     element_type,
     finished,
     generated_from,
     in_fours,
-    is_packed,
     per_word,
     quad_type,
     read_in_fours,
     render_holes,
     render_writer,
-)
-from .fuse import Group
-from .graph import Node
+)  # fmt: skip
 
 MOST_BYTES = 32 << 20  # results of one dispatch: while one of them is in use, so is the memory of all
 FEWEST = 4  # groups that are worth a kernel of their own kind

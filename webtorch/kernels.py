@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, engine, oversize, prelude
-from .codegen import NARROW, Block, Kernel, Limits, render
+from .codegen import NARROW, Block, Kernel, Limits
 from .errors import ShaderCompileError, ShapeError
 from .fuse import Group, pending_arguments
 from .graph import Node, Operand
+from .rendering import render
 from .shapes import numel
 
 _pipelines: OrderedDict[tuple, Any] = OrderedDict()  # kernel key -> (pipeline, source)
