@@ -46,11 +46,11 @@ fn wt_polygamma_f32(x: f32, n: f32) -> f32 {
         let sine = wt_sincospi_f32(x).x;
         return 9.86960440f / (sine * sine) - wt_shifted_zeta_f32(1.0f - x, n);
     }
-    // What is below 0 is summed on its own: its sizes are 1 - part, 2 - part, ... -x.
-    let part = x + ceil(-x);
-    let over = wt_shifted_zeta_f32(part, n);
-    if (wt_magnitude_f32(part) == 0u) { return select(-factorial, factorial, odd) * over; }
-    let under = wt_shifted_zeta_f32(1.0f - part, n) - wt_shifted_zeta_f32(1.0f - x, n);
+    // What is below 0 is summed on its own: its sizes are part, part + 1, ... -x; the first above 0 is 1 - part.
+    let part = -x - wt_floor_f32(-x);
+    if (wt_magnitude_f32(part) == 0u) { return select(-factorial, factorial, odd) * wt_shifted_zeta_f32(0.0f, n); }
+    let over = wt_shifted_zeta_f32(1.0f - part, n);
+    let under = wt_shifted_zeta_f32(part, n) - wt_shifted_zeta_f32(1.0f - x, n);
     return select(-factorial * (over - under), factorial * (over + under), odd);
 }
 
