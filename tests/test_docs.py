@@ -50,7 +50,8 @@ def test_the_kernel_of_the_readme_is_one_kernel():
     names = {"webtorch": webtorch}
     with contextlib.redirect_stdout(printed), debug.kernels() as ran:
         exec(block, names)
-    assert printed.getvalue().count("@compute") == 1 and "kernel 1 of 1" in printed.getvalue() and not ran
+    assert printed.getvalue().count("@compute") == 1 and "kernel 1 of 1" in printed.getvalue()
+    assert all("random" in record.name for record in ran)  # nothing is computed to be looked at
     result = webtorch.relu(names["a"] * names["b"] + names["c"]) * webtorch.sigmoid(names["a"])
     with debug.kernels() as ran:
         result.numpy()
