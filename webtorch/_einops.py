@@ -6,15 +6,18 @@ is made when a program imports einops, and `import webtorch` does not.
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .tensor import Tensor
+
+if TYPE_CHECKING:  # a slow import, and all that they do is to name the methods
+    from importlib.abc import Loader, MetaPathFinder
+else:
+    Loader = MetaPathFinder = object
 
 BACKENDS = "einops._backends"
 
@@ -126,6 +129,8 @@ class Finder(MetaPathFinder):
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
         if name != BACKENDS or self not in sys.meta_path:
             return None
+        import importlib.util
+
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
