@@ -110,7 +110,7 @@ def test_every_library_file_is_known_to_the_tree_shaker():
         functions = re.findall(r"^fn (wt_\w+)\(", path.read_text(), re.MULTILINE)
         if path.name in kernel_files():
             assert not functions, f"{path.name} holds a kernel and library functions"
-        elif path.name != "grid.wgsl":
+        elif path.name not in ("grid.wgsl", "grid_joined.wgsl"):  # how the workgroups of any kernel are numbered
             assert functions and set(functions) <= prelude.functions(pairs=True).keys(), path.name
 
 

@@ -470,7 +470,7 @@ class Block:
         native = with_native_division(expression) if self.kernel.limits.exact_division else expression
         result = self.emit("apply", native, compute_type(dtype), args)
         # What the driver can see it may simplify: the square of a root, or the reciprocal of a reciprocal.
-        hide = native is not expression and compute_type(dtype) == "f32" and dtype not in NARROW
+        hide = native != expression and compute_type(dtype) == "f32" and dtype not in NARROW
         return self.hidden("f32", result, 0)[0] if hide else result
 
     def guarded(self, expression: str, args: tuple[int, ...]) -> tuple[int, ...]:
