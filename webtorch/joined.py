@@ -66,8 +66,10 @@ def join(groups: list[Group], kept: set[int], limits: Limits) -> list[Unit]:
     alike: dict[tuple, list[Unit]] = {}
     for unit in units:
         (group,) = unit.groups
+        # What is made from nothing can be made when it is wanted: joined, all of it would be in memory from the start.
+        lasting = kept if any(node.args for node in group.members) else set()
         if (group.core is None or group.core.op.joins) and all(
-            id(node) in kept or node.size <= SMALL for node in group.outputs
+            id(node) in lasting or node.size <= SMALL for node in group.outputs
         ):
             key = tuple((id(node.op), node.dtype) for node in (*group.members, *group.outputs))
             alike.setdefault(key, []).append(unit)
