@@ -18,7 +18,22 @@ import webtorch
 from webtorch import engine, prelude, shaders_path
 from webtorch.errors import RegistryError
 
-torch = pytest.importorskip("torch")
+
+class Absent:
+    """Stands for PyTorch where it is not installed: whoever asks it for a value is skipped. Those functions are held to
+    recorded results in test_accuracy.py; all that numpy can say is tested here."""
+
+    def __getattr__(self, name: str) -> "Absent":
+        return Absent()
+
+    def __call__(self, *arguments: object, **options: object) -> None:
+        pytest.importorskip("torch")
+
+
+try:
+    import torch
+except ImportError:
+    torch = Absent()
 
 NUMPY = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "u32": np.uint32, "i64": np.int64}
 EXACT = 0.0
