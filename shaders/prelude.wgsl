@@ -560,34 +560,39 @@ fn wt_log1p_f32(x: f32) -> f32 {
 
 // ---- trigonometry ---------------------------------------------------------------------------------------------------
 
-// The words of 2/pi that follow bit `32 * word` (one word of zeros comes first).
-fn wt_two_over_pi_u32(word: u32) -> u32 {
-    switch word {
-        case 1u: { return 0xa2f9836eu; }
-        case 2u: { return 0x4e441529u; }
-        case 3u: { return 0xfc2757d1u; }
-        case 4u: { return 0xf534ddc0u; }
-        case 5u: { return 0xdb629599u; }
-        case 6u: { return 0x3c439041u; }
-        case 7u: { return 0xfe5163abu; }
-        default: { return 0u; }
-    }
+// Takes multiples of pi/2 from a finite x: (the bits of what is left, within pi/4 of 0 but for a rounding; the count
+// modulo 4; the bits of what rounding the first took away).
+fn wt_quadrant_f32(x: f32) -> vec3<u32> {
+    if (wt_magnitude_f32(x) > 0x42c80000u) { return wt_quadrant_far_f32(x); }
+    // Cody and Waite's way, for |x| <= 100: pi/2 in three parts, the first two of 18 bits; the count has at most 7, being
+    // at most 64. So the first two products are exact, and the first difference; the second is, where it is small.
+    let count = wt_near_i32(x * 0.636619747f);
+    let n = f32(count);
+    let first = x - n * 1.57079315f;
+    let second = n * 3.17493686e-06f;
+    // What the second difference lost is first - r - second, which compilers would make 0 if they knew what r is: they
+    // do not know that the count is small.
+    let r = bitcast<u32>(first - second) & select(0u, 0xffffffffu, count < 1000);
+    return vec3<u32>(r, bitcast<u32>(count) & 3u, bitcast<u32>(((first - bitcast<f32>(r)) - second) - n * 2.56334407e-12f));
 }
 
-// Takes multiples of pi/2 from a finite x: (the bits of what is left, within pi/4 of 0; the count modulo 4; the bits of
-// what rounding the first took away).
-// Payne and Hanek's way: only those 96 bits of 2/pi are multiplied that reach the last two integer bits or the fraction.
-fn wt_quadrant_f32(x: f32) -> vec3<u32> {
-    if (wt_magnitude_f32(x) <= 0x3f490fdau) { return vec3<u32>(bitcast<u32>(x), 0u, 0u); }
+// The same for |x| >= 4, Payne and Hanek's way: only those 96 bits of 2/pi are multiplied that reach the last two integer
+// bits or the fraction.
+fn wt_quadrant_far_f32(x: f32) -> vec3<u32> {
     let significand = wt_significand_f32(x);
     let first = u32(wt_exponent_f32(x) + 30);
     let word = first >> 5u;
     let shift = first & 31u;
+    // Four words from there on, of 2/pi with a word of zeros before it.
+    let one = word >= 1u;
+    let two = word >= 2u;
+    let three = word >= 3u;
+    let four = word >= 4u;
+    let w0 = select(select(select(0u, 0xa2f9836eu, one), select(0x4e441529u, 0xfc2757d1u, three), two), 0xf534ddc0u, four);
+    let w1 = select(select(select(0xa2f9836eu, 0x4e441529u, one), select(0xfc2757d1u, 0xf534ddc0u, three), two), 0xdb629599u, four);
+    let w2 = select(select(select(0x4e441529u, 0xfc2757d1u, one), select(0xf534ddc0u, 0xdb629599u, three), two), 0x3c439041u, four);
+    let w3 = select(select(select(0xfc2757d1u, 0xf534ddc0u, one), select(0xdb629599u, 0x3c439041u, three), two), 0xfe5163abu, four);
     // Two shifts, because a shift by 32 is not one.
-    let w0 = wt_two_over_pi_u32(word);
-    let w1 = wt_two_over_pi_u32(word + 1u);
-    let w2 = wt_two_over_pi_u32(word + 2u);
-    let w3 = wt_two_over_pi_u32(word + 3u);
     let a0 = (w0 << shift) | ((w1 >> 1u) >> (31u - shift));
     let a1 = (w1 << shift) | ((w2 >> 1u) >> (31u - shift));
     let a2 = (w2 << shift) | ((w3 >> 1u) >> (31u - shift));
