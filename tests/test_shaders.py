@@ -64,6 +64,7 @@ def test_every_kernel_file_runs():
         x = on_gpu(random(70, 100))
         results = [
             x + 1,
+            on_gpu(random(256, 256)).t() + 1,
             x.sum(1),
             x.sum(),
             x @ x.t(),

@@ -12,6 +12,7 @@ import functools
 import re
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,6 +38,9 @@ NARROW = {
     dtypes.float16: "wt_f16_round_f32({0})",
     dtypes.bfloat16: "wt_bf16_round_f32({0})",
 }
+
+# The shaders without a core.
+ELEMENTWISE = ("elementwise", "elementwise_tiles")
 
 # Element types that are not a WGSL storage type: read from and written to parts of 32-bit words.
 UNPACK = {
@@ -224,6 +228,9 @@ class Kernel:
         self.workgroups = 1
         self.workgroup_size = 64
         self.each = 1  # quads that an invocation of elementwise.wgsl computes
+        self.tiled: dict[
+            int, int | None
+        ] = {}  # indices read by blocks -> the word of their step along rows; see tiles.py
         self.trips = 1  # upper bound of loop iterations in one invocation
         self.scalars: list[tuple] = []  # (first word, dtype, origin) of every number that came with the graph
         self.provisional = False  # another variant may be found better: ask again the next time
@@ -279,6 +286,7 @@ class Kernel:
             tuple((node.dtype, self.limits.windows(node.nbytes)) for node in self.outputs),
             tuple((block.name, block.roots, tuple(block.code), block.returns) for block in self.blocks),
             tuple(tuple(block.steps.items()) for block in self.blocks if self.by_fours(block)),
+            tuple(self.tiled),
             tuple(sorted(self.quads)),
             self.store_quads,
             (len(self.words) + 3) // 4,
@@ -286,10 +294,23 @@ class Kernel:
 
     def by_fours(self, block: Block) -> bool:
         """Whether a block is computed for four neighbours at a time."""
-        return self.shader == "elementwise" or (self.store_quads and block.name == "store")
+        return self.shader in ELEMENTWISE or (self.store_quads and block.name == "store")
 
     def params(self) -> bytes:
         return struct.pack(f"<{len(self.words)}I", *self.words)
+
+
+class Turned(NamedTuple):
+    """How an index grows with the coordinates of an element: by one along a dimension that is not the last."""
+
+    sizes: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+    last: int | None  # the parameter word of the last dimension's stride
+
+    @property
+    def dimension(self) -> int:
+        return self.strides.index(1)
 
 
 class Block:
@@ -308,6 +329,7 @@ class Block:
         self.returns: tuple = ()
         self.sources: dict[int, int] = {}  # value -> what it was computed from, as bits; see `guarded`
         self.steps: dict[int, int] = {}  # index -> by how much it grows from neighbour to neighbour; see `step`
+        self.turned: dict[int, Turned] = {}  # index -> how it walks memory, if not along rows; see tiles.py
 
     def emit(self, *instruction) -> int:
         known = self.memo.get(instruction)
@@ -370,6 +392,10 @@ class Block:
             step = self.step(terms[0], offset) if len(terms) == 1 else None if terms else 0
             if step is not None:
                 self.steps[known] = step
+            elif len(terms) == 1 and self.roots[terms[0][0] : terms[0][0] + 1] == ("i",):
+                _, sizes, strides = terms[0]
+                if len(sizes) > 1 and strides.count(1) == 1 and strides[-1] > 1:
+                    self.turned[known] = Turned(sizes, strides, offset, sums[-1][2])
         return known
 
     def step(self, term: tuple[int, tuple[int, ...], tuple[int, ...]], offset: int) -> int | None:

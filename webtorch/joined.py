@@ -108,6 +108,7 @@ def fits(kernel: Kernel, limits: Limits) -> bool:
     nodes = [*kernel.inputs, *kernel.outputs]
     return (
         kernel.target is None
+        and not kernel.tiled
         and not kernel.provisional
         and len(nodes) <= limits.max_storage_buffers
         and len(kernel.words) <= MOST_WORDS

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dtypes, engine, oversize, prelude
+from . import dtypes, engine, oversize, prelude, tiles
 from .codegen import NARROW, Block, Kernel, Limits
 from .errors import ShaderCompileError, ShapeError
 from .fuse import Group, pending_arguments
@@ -141,6 +141,9 @@ def trace(group: Group, limits: Limits) -> Kernel:
     kernel.parameter("count", -(-group.size // 4))
     block = kernel.block("value", ("i",))
     block.returns = tuple((block.node(node, 0), node.dtype) for node in group.outputs)
+    if tiles.worthwhile(kernel, block, group.size) and not has_loops(block):
+        tiles.arrange(kernel, block, group.size)
+        return kernel
     quads = -(-group.size // 4)
     kernel.workgroup_size = 64 if limits.is_cpu and quads < 16384 else min(256, limits.max_workgroup_invocations)
     if limits.is_cpu:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from . import pairs, prelude, reproducible, shaders_path
+from . import pairs, prelude, reproducible, shaders_path, tiles
 from .codegen import (
     ALIASES,
+    ELEMENTWISE,
     HIDDEN,
     PACK,
     UNPACK,
@@ -181,7 +183,7 @@ def generated_from(kernel: Kernel) -> str:
 
 def in_fours(kernel: Kernel) -> bool:
     """Whether results are stored four neighbours at a time."""
-    return kernel.shader == "elementwise" or kernel.store_quads
+    return kernel.shader in ELEMENTWISE or kernel.store_quads
 
 
 def read_in_fours(kernel: Kernel) -> tuple[set[int], set[int]]:
@@ -196,7 +198,7 @@ def read_in_fours(kernel: Kernel) -> tuple[set[int], set[int]]:
         for block in kernel.blocks
         if kernel.by_fours(block)
         for slot, index in block.loads()
-        if block.steps.get(index) == 1 and kernel.inputs[slot].dtype.itemsize == 4
+        if (block.steps.get(index) == 1 or index in kernel.tiled) and kernel.inputs[slot].dtype.itemsize == 4
     }
     quads = {
         slot
@@ -400,6 +402,8 @@ def accumulate_words(name: str, i: str, limits: Limits) -> str:
 
 def render_block(kernel: Kernel, block: Block, quads: set[int], mixed: set[int]) -> str:
     """One hole as a WGSL function."""
+    if kernel.tiled:
+        return tiles.render(kernel, block, *hoist(kernel, block, quads, mixed))
     if kernel.by_fours(block):
         return render_fours(kernel, block, quads, mixed)
     arguments = [f"v{number}: u32" for number in range(len(block.roots)) if block.roots[number] != "value"]
@@ -452,15 +456,27 @@ def needed(block: Block, values: Iterable[int], hoisted: dict) -> list[int]:
     return sorted(found)
 
 
-def render_fours(kernel: Kernel, block: Block, quads: set[int], mixed: set[int]) -> str:
-    """A hole that is computed for four neighbours at a time, so that narrow types fill whole words. What the four read
-    from one row, or what all of them read, is read once, at an index that is worked out once."""
-    hoisted: dict[tuple[int, int], str] = {}  # slot and index -> its name in `value`
-    reads: list[tuple[str, str, bool]] = []  # the name, how it is read, whether there are four of them
+class Read(NamedTuple):
+    """Something that is read once for several elements: its name there, how, and whether it is four neighbours."""
+
+    name: str
+    how: str
+    four: bool
+    kind: str
+    tile: int | None = None  # the index of what is read by blocks of four rows: see tiles.py
+
+
+def hoist(
+    kernel: Kernel, block: Block, quads: set[int], mixed: set[int]
+) -> tuple[dict[tuple[int, int], str], list[Read], set[int]]:
+    """What can be read once for four neighbours: its name in `value` by slot and index, how it is read, and the indices
+    that this takes."""
+    hoisted: dict[tuple[int, int], str] = {}
+    reads: list[Read] = []
     wanted: set[int] = set()
-    kinds_read: list[str] = []
     for slot, index in dict.fromkeys(block.loads()):
         step = 1 if index == 0 else block.steps.get(index)
+        tile = None
         if slot in quads:
             how, four = f"quad_{slot}(quad)", True
         elif step == 1 and slot in mixed:
@@ -469,41 +485,64 @@ def render_fours(kernel: Kernel, block: Block, quads: set[int], mixed: set[int])
         elif step == 0:
             how, four = f"read_{slot}(v{index})", False
             wanted.add(index)
+        elif index in kernel.tiled and slot in mixed:
+            how, four, tile = f"quad_{slot}", True, index
         else:
             continue
         hoisted[slot, index] = f"q{len(reads)}"
-        reads.append((f"p{len(reads)}", how, four))
-        kinds_read.append(compute_type(kernel.inputs[slot].dtype))
+        reads.append(Read(f"p{len(reads)}", how, four, compute_type(kernel.inputs[slot].dtype), tile))
+    return hoisted, reads, wanted
+
+
+def value_types(block: Block) -> list[str]:
+    """The types of what a block computes."""
+    return ["u32" if dtype is None else compute_type(dtype) for _, dtype in block.returns]
+
+
+def render_value(kernel: Kernel, block: Block, hoisted: dict, reads: list[Read]) -> str:
+    """`value(v0, ...)`: the results for one element, from its index and what was read before."""
     arguments = ["v0: u32"]
     if "value" in block.roots:
         arguments.append(f"v{block.roots.index('value')}: {dict(kernel.constants)['T']}")
-    arguments += [f"q{number}: {kind}" for number, kind in enumerate(kinds_read)]
-    kinds = ["u32" if dtype is None else compute_type(dtype) for _, dtype in block.returns]
+    arguments += [f"q{number}: {read.kind}" for number, read in enumerate(reads)]
     lines = render_instructions(kernel, block, hoisted, needed(block, (value for value, _ in block.returns), hoisted))
-    fields = ", ".join(f"r{n}: {kind}" for n, kind in enumerate(kinds))
+    fields = ", ".join(f"r{n}: {kind}" for n, kind in enumerate(value_types(block)))
     values = ", ".join(f"v{value}" for value, _ in block.returns)
     text = f"struct Values {{ {fields} }}\nfn value({', '.join(arguments)}) -> Values {{\n" + "\n".join(lines)
-    text += f"\n  return Values({values});\n}}\n"
+    return text + f"\n  return Values({values});\n}}\n"
+
+
+def repeats_too_much(kernel: Kernel, text: str) -> bool:
+    """Whether a hole of this text takes a loop, rather than being written out for each of four neighbours."""
+    return kernel.limits.compiles_slowly and prelude.written_out(text, kernel.limits.pairs) > REPEATED
+
+
+def render_fours(kernel: Kernel, block: Block, quads: set[int], mixed: set[int]) -> str:
+    """A hole that is computed for four neighbours at a time, so that narrow types fill whole words. What the four read
+    from one row, or what all of them read, is read once, at an index that is worked out once."""
+    hoisted, reads, wanted = hoist(kernel, block, quads, mixed)
+    text = render_value(kernel, block, hoisted, reads)
+    looped = repeats_too_much(kernel, text)
     cored = block.name == "store"
     if cored:
         text += "fn store(i: u32, folded: T) {}\n"
     text += "fn store4(quad: u32, four: Four) {\n" if cored else "fn compute(quad: u32) {\n"
     text += f"  let v0 = {f'{word(kernel.base)} + ' if kernel.sliced is not None else ''}4u * quad;\n"
     text += "".join(f"{line}\n" for line in render_instructions(kernel, block, {}, needed(block, wanted, {})))
-    looped = kernel.limits.compiles_slowly and prelude.written_out("".join(lines), kernel.limits.pairs) > REPEATED
-    for name, how, four in reads:
-        text += f"  {'var' if looped and four else 'let'} {name} = {how};\n"
+    kinds = value_types(block)
+    for read in reads:
+        text += f"  {'var' if looped and read.four else 'let'} {read.name} = {read.how};\n"
     if looped:
         if cored:
             text += "  var fours = array<T, 4>(four.x, four.y, four.z, four.w);\n"
         text += "".join(f"  var n{slot}: array<{kind}, 4>;\n" for slot, kind in enumerate(kinds))
-        parts = ["v0 + lane", *["fours[lane]"] * cored, *(f"{name}[lane]" if four else name for name, _, four in reads)]
+        parts = ["v0 + lane", *["fours[lane]"] * cored, *(f"{r.name}[lane]" if r.four else r.name for r in reads)]
         text += f"  for (var lane = 0u; lane < 4u; lane += 1u) {{\n    let all = value({', '.join(parts)});\n"
         text += "".join(f"    n{slot}[lane] = all.r{slot};\n" for slot in range(len(kinds))) + "  }\n"
     else:
         for lane, letter in enumerate("xyzw"):
             parts = [f"v0 + {lane}u", *[f"four.{letter}"] * cored]
-            parts += [f"{name}.{letter}" if four else name for name, _, four in reads]
+            parts += [f"{read.name}.{letter}" if read.four else read.name for read in reads]
             text += f"  let n{lane} = value({', '.join(parts)});\n"
     for slot in range(len(kinds)):
         values = ", ".join(f"n{slot}[{lane}]" if looped else f"n{lane}.r{slot}" for lane in range(4))
