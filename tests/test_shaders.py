@@ -118,6 +118,22 @@ def test_every_library_file_is_known_to_the_tree_shaker():
             assert functions and set(functions) <= prelude.functions(pairs=True).keys(), path.name
 
 
+@pytest.mark.gpu
+def test_padding_is_no_branch():
+    """SwiftShader walks every path through the body of a loop, and each branch that is no selection doubles their number:
+    the sixteen paddings of four neighbours where four frames overlap, with a few tests each, took it longer than minutes."""
+    pad = webtorch.ops.pad.pad
+    x = on_gpu(random(3, 5))
+    total = sum(pad(x * x, (row, 0), (1, 2), (6, 9), 0.0) for row in range(4))
+    source = debug.wgsl(total)
+    value = source[source.index("fn value(") : source.index("fn compute(")]
+    assert value.count("_in = ") == 4 and "&&" not in value and "if (" not in value
+    wanted = np.zeros((6, 9), np.float32)
+    for row in range(4):
+        wanted[row : row + 3, ::2] += x.numpy() ** 2
+    np.testing.assert_allclose(total.numpy(), wanted, rtol=1e-6)
+
+
 # ---- narrow results -------------------------------------------------------------------------------------------------
 
 NARROW = ["bool", "uint8", "int8", "int16", "float16"]

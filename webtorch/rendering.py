@@ -110,16 +110,17 @@ def render_pad(name: str, source: int, tests: tuple, sums: tuple, offset) -> str
         shifted = f"{name}_s{number}"
         lines.append(f"let {shifted} = {coordinate} - {word(low)};")  # u32: below the start wraps to a huge value
         if step is None:
-            conditions.append(f"{shifted} < {word(size)}")
+            conditions.append(f"({shifted} < {word(size)})")
         else:
             lines.append(f"let {shifted}_q = {shifted} / {word(step)};")
-            conditions.append(f"({shifted}_q < {word(size)} && {shifted}_q * {word(step)} == {shifted})")
+            conditions.append(f"({shifted}_q < {word(size)}) & ({shifted}_q * {word(step)} == {shifted})")
             shifted += "_q"
         terms.append(shifted)
     index = "0u"
     for term, size in zip(terms, sums, strict=True):
         index = term if index == "0u" else f"({index}) * {word(size)} + {term}"
-    lines.append(f"let {name}_in = {' && '.join(conditions)};")
+    # Not `&&`, which is a branch: SwiftShader, for one, takes twice as long over a loop with each branch inside.
+    lines.append(f"let {name}_in = {' & '.join(conditions)};")
     lines.append(f"let {name} = select(0u, {index}, {name}_in);")
     return " ".join(lines)
 
