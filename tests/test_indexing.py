@@ -305,6 +305,22 @@ def gathering_and_scattering(m):
 
 
 @program
+def what_is_named_twice(m):
+    x, value = ramp(m, 3, 4).requires_grad_(), m.tensor(2.0, requires_grad=True)
+    filled = m.index_fill(x, 1, m.tensor([0, 2, 0, 0]), value)
+    (filled * ramp(m, 3, 4)).sum().backward()
+    yield filled, x.grad, value.grad
+    yield m.index_fill(m.tensor(1.0), 0, m.tensor([0, 0]), value)
+    x, index = ramp(m, 3, 4), m.tensor([[0, 1, 2, 0], [0, 1, 0, 1]])
+    yield x.scatter(0, index, x + 1, reduce="multiply"), x.scatter(1, index[:, :2], 3.0, reduce="multiply")
+    y = x.clone()
+    yield y.scatter_(0, index[:1], 2.0, reduce="multiply"), m.gather(x[0], 0, m.tensor([], dtype=m.uint8))
+    one, source = m.tensor(2.0, requires_grad=True), m.tensor(2.0, requires_grad=True)
+    (one * 1).scatter_reduce_(0, m.tensor(0), source, "amax").backward()
+    yield one.grad, source.grad
+
+
+@program
 def indexed_functions(m):
     x = ramp(m, 3, 4)
     at = m.tensor([2, 0])

@@ -100,6 +100,23 @@ def products(m):
 
 
 @program
+def scaled_products_of_integers(m):
+    x = m.arange(12).reshape(3, 2, 2)
+    for scale in ({}, {"alpha": 2, "beta": 3}, {"alpha": 2.9, "beta": 0.6}, {"alpha": -1.5, "beta": True}):
+        yield m.addmm(x[0], x[1], x[2], **scale), m.addmv(x[0, 0], x[1], x[2, 0], **scale)
+        yield m.addbmm(x[0], x, x, **scale), m.baddbmm(x, x, x, **scale)
+    yield m.addbmm(m.ones(2), matrices(m, 2, 2, 3), matrices(m, 2, 3, 2, seed=1), beta=0.5, alpha=2)
+    yield error(RuntimeError, "must not be", lambda: m.addr(x[0], x[1, 0], x[2, 0], beta=0.5))
+
+
+@program
+def pseudoinverses_of_products(m):
+    for rows, columns in ((5, 3), (3, 5)):
+        A, B = matrices(m, rows, 2), matrices(m, columns, 2, seed=1)  # of rank two
+        yield gradients_of(m, lambda a, b: m.linalg.pinv(a @ b.mT, rtol=1e-4), A, B)
+
+
+@program
 def systems(m):
     A, B = matrices(m, 2, 4, 4), matrices(m, 2, 4, 3, seed=1)
     yield (

@@ -85,6 +85,23 @@ def constants(m):
 
 
 @program
+def ramps_of_integers(m):
+    for dtype in (m.int16, m.int64, m.uint8):
+        yield m.linspace(4.3, 50, 9, dtype=dtype), m.linspace(9.7, 0.5, 12, dtype=dtype)
+    yield m.linspace(-2.5, 4.3, 8, dtype=m.int32), m.linspace(m.tensor(0.9), 7, 5, dtype=m.int64)
+    yield m.arange(True), m.arange(False, 3, True), m.arange(False, 3, True, dtype=m.float32)
+
+
+@program
+def summed_to_size(m):
+    for dtype in (m.int32, m.bool, m.float32):
+        x = m.ones(2, 3, dtype=dtype)
+        yield [x.sum_to_size(size) for size in ((), (1,), (3,), (1, 3), (2, 3))]
+    yield m.ones((), dtype=m.uint8).sum_to_size(())
+    yield m.as_strided_copy(m.arange(6), (2, 2), (2, 1), storage_offset=1)
+
+
+@program
 def ramps(m):
     yield (
         m.arange(5),

@@ -463,7 +463,7 @@ def arange(
         value.item() if isinstance(value, (Tensor, np.generic)) else value for value in (start, end, step)
     )
     for value in (start, end, step):
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if not isinstance(value, (int, float)):
             raise TypeError(f"arange(start={start!r}, end={end!r}, step={step!r}): expected numbers")
         if value != value or abs(value) == math.inf:
             raise RuntimeError(f"arange(start={start}, end={end}, step={step}): unsupported range: {start} -> {end}")
@@ -521,6 +521,8 @@ def linspace(
     if imaginary and not chosen.is_complex:
         raise DTypeError(f"linspace({start}, {end}, {steps}, dtype={chosen}): complex ends need a complex dtype")
     where = resolve(device)
+    if not chosen.is_differentiable:  # PyTorch takes the ends to be integers, too
+        start, end = int(start), int(end)
     step = (end - start) / (steps - 1) if steps > 1 else 0.0
     index = np.arange(steps)
     kind: Any = np.float32 if chosen is dtypes.float32 else np.complex128 if chosen.is_complex else np.float64

@@ -10,6 +10,7 @@ from . import batching, creation, dtypes, elsewhere, engine, grad_mode
 from .autograd import inplace
 from .errors import DeviceError, DTypeError, IndexShapeError, ShapeError, coded_error
 from .ops import TABLE, common_device
+from .ops.binary import where
 from .ops.gather import put, take
 from .ops.view import slice_
 from .shapes import broadcast_shapes, normalize_dim, numel
@@ -360,7 +361,7 @@ def check_gather_shapes(x: Tensor, dim: int, index: Tensor, call: str, source: T
     code = "scatter_error_dim_out_of_range" if source is not None else "gather_error_dim_out_of_range"
     dim = normalize_dim(dim, x.ndim, call, code)
     same_device(x, index, call)
-    if index.dtype not in (dtypes.int64, dtypes.int32):
+    if index.dtype not in (dtypes.int64, dtypes.int32) and index.numel():
         raise DTypeError(f"{call}: Expected dtype int64 for index, got {index.dtype}; convert with .long()")
     if index.ndim != x.ndim:
         raise ShapeError(
@@ -421,6 +422,8 @@ def scatter(
 ) -> Tensor:
     """A copy of `input` with self[index[i][j]][j] = src[i][j] for dim 0, and so on; `src` may be a number.
 
+    With `reduce` "add" or "multiply" what is there is not replaced.
+
     >>> import webtorch
     >>> webtorch.scatter(webtorch.zeros(1, 3), 1, webtorch.tensor([[2]]), 5.0)
     tensor([[0., 0., 5.]])
@@ -428,8 +431,15 @@ def scatter(
     src = value if src is None else src
     if reduce == "add":
         return scattered(input, dim, index, src, True, "scatter")
+    if reduce == "multiply":
+        from .scattering import scatter_reduce
+
+        factors = (
+            src if isinstance(src, Tensor) else creation.full(index._shape, src, dtype=input.dtype, device=input.device)
+        )
+        return scatter_reduce(input, dim, index, factors, "prod")
     if reduce is not None:
-        raise ShapeError(f"scatter(reduce={reduce!r}): supported are None and 'add'; for others use numpy on the cpu")
+        raise ShapeError(f"scatter(reduce={reduce!r}): reduce argument must be either 'add' or 'multiply'")
     return scattered(input, dim, index, src, False, "scatter")
 
 
@@ -533,7 +543,12 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
             raise ShapeError(
                 f"index_fill: only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
             )
-        filling = value.to(device=input.device, dtype=input.dtype).expand(shape)
+        value = value.to(device=input.device, dtype=input.dtype)
+        if value.requires_grad and input.ndim:  # a place that is named twice counts once in its gradient
+            places = creation.zeros(input._shape[dim], dtype=dtypes.bool_, device=input.device)
+            chosen = index_fill(places, 0, index, True).reshape((-1,) + (1,) * (input.ndim - dim - 1))
+            return where(chosen, value, input)
+        filling = value.expand(shape)
     else:
         filling = creation.full(shape, value, dtype=input.dtype, device=input.device)
     return index_written(input, dim, index, filling, False, "index_fill")

@@ -28,7 +28,7 @@ def of_copy(function: Any) -> Any:
 WRITTEN: dict[str, Any] = {
     "masked_fill": indexing.masked_fill, "scatter": indexing.scatter, "scatter_add": indexing.scatter_add,
     "index_add": indexing.index_add, "index_copy": indexing.index_copy, "index_fill": indexing.index_fill,
-    "scatter_reduce": scattering.scatter_reduce, "index_reduce": of_copy(scattering.index_reduce),
+    "scatter_reduce": of_copy(scattering.scatter_reduce), "index_reduce": of_copy(scattering.index_reduce),
     "masked_scatter": scattering.masked_scatter, "index_put": indexing.index_put,
     "tril": functional.tril, "triu": functional.triu, "addmm": functional.addmm,
     "addmv": functional.addmv, "addr": functional.addr, "baddbmm": functional.baddbmm, "addbmm": functional.addbmm,

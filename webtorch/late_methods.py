@@ -68,6 +68,8 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     extra = self.ndim - len(sizes)
     if extra < 0 or any(wanted not in (1, have) for wanted, have in zip(sizes, self.shape[extra:])):
         raise RuntimeError(f"sum_to_size: size {list(sizes)} is not expandable to size {list(self.shape)}")
+    if not sizes:
+        return self.sum()
     kept = [dim + extra for dim, wanted in enumerate(sizes) if wanted == 1 and self.shape[dim + extra] != 1]
     dims = [*range(extra), *kept]
     return (self.sum(dims, keepdim=True) if dims else self).reshape(sizes)

@@ -24,7 +24,8 @@ def sliced(x: Tensor, dim: int = 0, start: int | None = None, end: int | None = 
 
 # The name before `_copy`, the view, and an example of the arguments after the tensor.
 VIEWS: dict[str, tuple[Callable, str]] = {
-    "alias": (lambda x: x, ""), "as_strided": (lambda x, *args: x.as_strided(*args), ", (2,), (1,)"), "detach": (lambda x: x.detach(), ""),
+    "alias": (lambda x: x, ""),
+    "as_strided": (lambda x, *args, **given: x.as_strided(*args, **given), ", (2,), (1,)"), "detach": (lambda x: x.detach(), ""),
     "diagonal": (lambda x, *args, **given: x.diagonal(*args, **given), ""), "expand": (lambda x, size: x.expand(size), ", (2, 2)"),
     "permute": (lambda x, dims: x.permute(dims), ", (1, 0)"), "select": (lambda x, dim, index: x.select(dim, index), ", 0, 1"),
     "slice": (sliced, ", 0, 1"), "split": (lambda x, split_size, dim=0: x.split(split_size, dim), ", 1"),

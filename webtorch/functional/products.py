@@ -11,7 +11,6 @@ from ..ops import describe
 from ..ops.elementwise import store_out
 from ..ops.matmul import contract, inner_error
 from ..ops.parts import conj
-from ..ops.reduce import sum
 from ..precision import autocasts
 from ..shapes import (
     broadcast_shapes,
@@ -209,11 +208,16 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
 
 
 def scaled_sum(input: Tensor, product: Tensor, beta: Any, alpha: Any, out: Tensor | None, call: str) -> Tensor:
-    """beta * input + alpha * product; with beta = 0 the input is ignored, NaN and all."""
-    if not product.dtype.is_differentiable and (isinstance(alpha, float) or isinstance(beta, float)):
-        raise DTypeError(
-            f"{call}: For integral input tensors, argument alpha and beta must not be floating point numbers."
-        )
+    """beta * input + alpha * product; with beta = 0 the input is ignored, NaN and all.
+
+    Beside integers PyTorch drops the fractions of alpha and beta, and refuses them in `addr` alone.
+    """
+    if not product.dtype.is_differentiable:
+        if call == "addr" and (isinstance(alpha, float) or isinstance(beta, float)):
+            raise DTypeError(
+                "addr: For integral input tensors, argument alpha and beta must not be floating point numbers."
+            )
+        alpha, beta = int(alpha), int(beta)
     if alpha != 1:
         product = product * alpha
     if beta != 0:
@@ -294,7 +298,12 @@ def addbmm(
     >>> webtorch.addbmm(webtorch.zeros(1, 1), webtorch.ones(2, 1, 3), webtorch.ones(2, 3, 1))
     tensor([[6.]])
     """
-    return scaled_sum(input, sum(bmm(batch1, batch2), 0, dtype=batch1.dtype), beta, alpha, out, "addbmm")
+    check_dims("addbmm", batch1, 3, "batch1")
+    check_dims("addbmm", batch2, 3, "batch2")
+    if batch1._shape[0] != batch2._shape[0] or batch1._shape[2] != batch2._shape[1]:
+        bmm(batch1, batch2)  # says what is wrong
+    product = contract(batch1.permute((1, 0, 2)), batch2, (0, 1, 2, 1))  # batches and columns are summed at once
+    return scaled_sum(input, product, beta, alpha, out, "addbmm")
 
 
 @autocasts

@@ -126,7 +126,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, train: bool | 
     if not training or p == 0:
         return input
     if p == 1:
-        return input * 0.0
+        return input * creation.zeros((), dtype=input.dtype, device=input.device)  # NaN stays
     from ..random import rand
 
     keep = rand(input._shape, device=input.device) >= p

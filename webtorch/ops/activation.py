@@ -40,7 +40,7 @@ def check_range(call: str, inputs: list, given: dict) -> None:
         raise ValueError(
             f"{call}({describe(*inputs)}, min_val={low}, max_val={high}): min_val cannot be greater than max_val"
         )
-    if low < 0 and isinstance(inputs[0], Tensor) and inputs[0].dtype is dtypes.uint8:
+    if low <= -1 and isinstance(inputs[0], Tensor) and inputs[0].dtype is dtypes.uint8:
         raise DTypeError(
             f"{call}({describe(*inputs)}, min_val={low}): an unsigned dtype has no negative limit; convert with .int() first"
         )

@@ -92,14 +92,9 @@ def triangular_right_gradient(g: Tensor, x: Tensor, upper: bool, left: bool, uni
 
 
 def pseudoinverse_gradient(g: Tensor, out: Tensor, x: Tensor) -> Tensor:
-    first = -(out.mH @ g @ out.mH)
-    if x._shape[-2] >= x._shape[-1]:
-        side = g.mH @ out @ out.mH
-        first = first + (side - x @ (out @ side))
-    if x._shape[-2] <= x._shape[-1]:
-        side = out.mH @ out @ g.mH
-        first = first + (side - (side @ out) @ x)
-    return first
+    tall = g.mH @ out @ out.mH
+    wide = out.mH @ out @ g.mH
+    return (tall - x @ (out @ tall)) + (wide - (wide @ out) @ x) - out.mH @ g @ out.mH
 
 
 def symmetric_gradient(g: Tensor, factors: Tensor, pivots: Tensor, hermitian: bool) -> Tensor:

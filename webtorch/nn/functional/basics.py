@@ -170,8 +170,10 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
     """
     if not training or p == 0.0:
         return input
+    if p == 1.0:
+        return dropped(input, p, training, inplace, None)
     low = -1.7580993408473766
-    scale = (1 - p + p * (1 - p) * low * low) ** -0.5 if p < 1 else 0.0
+    scale = (1 - p + p * (1 - p) * low * low) ** -0.5
     keep = webtorch.rand(input._shape, device=input.device) >= p
     result = where(keep, input, low) * scale - p * low * scale
     return input.copy_(result) if inplace else result
@@ -188,8 +190,10 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0.0:
         return input
+    if p == 1.0:
+        return dropped(input, p, training, inplace, None)
     low = -1.7580993408473766
-    scale = (1 - p + p * (1 - p) * low * low) ** -0.5 if p < 1 else 0.0
+    scale = (1 - p + p * (1 - p) * low * low) ** -0.5
     keep = webtorch.rand(*input._shape[:2], *(1,) * (input.ndim - 2), device=input.device) >= p
     result = where(keep, input, low) * scale - p * low * scale
     return input.copy_(result) if inplace else result

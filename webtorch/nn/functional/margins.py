@@ -8,10 +8,11 @@ from typing import Any
 import webtorch
 
 from ... import creation, dtypes
-from ...errors import DTypeError, ShapeError
+from ...errors import ShapeError
 from ...indexing import checked
 from ...ops.binary import where
 from ...precision import autocasts
+from ...shapes import numel
 from ...tensor import Tensor
 from .basics import linear, logsigmoid
 from .lookup import pairwise_distance
@@ -47,9 +48,9 @@ def multi_margin_loss(
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.ndim != 1:
         raise ValueError("weight must be one-dimensional")
-    x = input if input.ndim == 2 else input.unsqueeze(0)
+    x = input if input.ndim == 2 else input.reshape((1, -1))
     index = target if target.ndim else target.unsqueeze(0)
-    if input.ndim not in (1, 2) or index._shape != (x._shape[0],):
+    if input.ndim > 2 or index._shape != (x._shape[0],):
         raise ShapeError(
             f"multi_margin_loss: inconsistent target size, expected [{x._shape[0]}] but got {list(target._shape)} for "
             f"input {list(input._shape)}"
@@ -79,11 +80,11 @@ def multilabel_margin_loss(
     tensor(0.8500)
     """
     reduction = legacy_reduction(size_average, reduce, reduction)
-    if input._shape != target._shape or input.ndim not in (1, 2):
+    if input.ndim > 2 or input._shape != target._shape and not input.numel() == target.numel() == 1:
         raise ShapeError(
             f"multilabel_margin_loss: inconsistent target size {list(target._shape)} for input of size {list(input._shape)}"
         )
-    x, labels = (input, target) if input.ndim == 2 else (input.unsqueeze(0), target.unsqueeze(0))
+    x, labels = (input, target) if input.ndim == 2 else (input.reshape((1, -1)), target.reshape((1, -1)))
     counted = (labels < 0).to(dtypes.int32).cumsum(1) == 0
     index = where(counted, labels, 0)
     index = checked(index, x._shape[1], 0, "multilabel_margin_loss", wrap=False)
@@ -159,25 +160,36 @@ def linear_cross_entropy(
     label_smoothing: float = 0.0,
     options: Any = None,
 ) -> Tensor:
-    """`cross_entropy` of `linear(input, linear_weight, linear_bias)`, classes being the last dimension.
+    """`cross_entropy` of `linear(input, linear_weight, linear_bias)`.
 
-    `options`, which say how PyTorch cuts the work up, are accepted and change nothing.
+    `input` is (n, features) or (features), `linear_weight` (classes, ..., features) with as many dimensions between as the
+    loss has beside the batch, `linear_bias` like it without the features; `target` holds class numbers (n, ...), or
+    probabilities (n, classes, ...). `options`, which say how PyTorch cuts the work up, are accepted and change nothing.
 
     >>> import webtorch
     >>> webtorch.nn.functional.linear_cross_entropy(webtorch.zeros(2, 3), webtorch.ones(4, 3), webtorch.tensor([0, 3]))
     tensor(1.3863)
     """
-    if linear_weight.ndim != 2:
+    call = "linear_cross_entropy"
+    if input.ndim not in (1, 2) or linear_weight.ndim < 2 or linear_weight._shape[-1] != input._shape[-1]:
         raise ShapeError(
-            f"linear_cross_entropy: linear_weight must be (classes, features), but has shape {list(linear_weight._shape)}; "
-            "classes of several dimensions are not available"
+            f"{call}: expected input of 1 or 2 dimensions and linear_weight of at least 2, with as many features in the last, "
+            f"but got shapes {list(input._shape)} and {list(linear_weight._shape)}"
         )
-    if target.dtype.is_floating_point and target._shape[-1:] != linear_weight._shape[:1]:
-        raise DTypeError("linear_cross_entropy: a target of probabilities must have the classes as its last dimension")
-    scores = linear(input, linear_weight, linear_bias)
-    if scores.ndim > 2:
-        scores = scores.movedim(-1, 1)
-        target = target.movedim(-1, 1) if target.dtype.is_floating_point else target
+    outputs = linear_weight._shape[:-1]
+    if linear_bias is not None and linear_bias._shape != outputs:
+        raise ShapeError(f"{call}: expected linear_bias shape {list(outputs)}, got {list(linear_bias._shape)}")
+    if len(outputs) > 1 and input.ndim == 1:
+        raise ShapeError(
+            f"{call}: a loss of several dimensions, as linear_weight of shape {list(linear_weight._shape)} defines, requires "
+            f"batched input (n, {input._shape[-1]}), got shape {list(input._shape)}"
+        )
+    shape = (*input._shape[:-1], *outputs)
+    if target._shape == shape and ignore_index is not None:
+        raise RuntimeError(f"{call}: ignore_index cannot be specified when target contains probabilities")
+    weights = linear_weight.reshape((numel(outputs), input._shape[-1]))
+    bias = None if linear_bias is None else linear_bias.reshape((-1,))
+    scores = linear(input, weights, bias).reshape(shape)
     return cross_entropy(
         scores,
         target,

@@ -77,7 +77,10 @@ def interpolate(
     whole = not input.dtype.is_differentiable and mode in LINEAR
     if whole and input.dtype is not dtypes.uint8:
         raise DTypeError(f"interpolate(mode={mode!r}): not implemented for {input.dtype}; convert with .float()")
-    result = input.float() if whole else input
+    if whole:
+        return resized_bytes(input, sizes, scales, align, mode == "bicubic", antialias)
+    narrow = mode in LINEAR and input.dtype in (dtypes.float16, dtypes.bfloat16)  # rounded once, at the end
+    result = input.float() if narrow else input
     for number in range(dims):
         dim, n, out, factor = number + 2, input._shape[number + 2], sizes[number], scales[number]
         if mode in ("nearest", "nearest-exact"):
@@ -86,7 +89,7 @@ def interpolate(
             result = smoothed(result, dim, n, out, factor, align, mode == "bicubic")
         else:
             result = by_neighbours(result, dim, n, out, factor, align, mode == "bicubic")
-    return (result + 0.5).floor().clamp(0, 255).to(input.dtype) if whole else result
+    return result.to(input.dtype)
 
 
 def target_sizes(input: Tensor, dims: int, size: Any, scale_factor: Any, recompute: Any) -> tuple[list, list]:
@@ -154,19 +157,25 @@ def cubic_weights(t: np.ndarray, a: float) -> list[np.ndarray]:
     return [far(t + 1), near(t), near(1 - t), far(2 - t)]
 
 
-def by_neighbours(x: Tensor, dim: int, n: int, out: int, factor: float | None, align: bool, cubic: bool) -> Tensor:
-    """A sum of the two or four nearest elements along one dimension."""
-    kind = number_type(x)
+def neighbours(
+    n: int, out: int, factor: float | None, align: bool, cubic: bool, kind: Any
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Which two or four elements each output reads, one array for each of them, and with what weights."""
     places = source_places(n, out, factor, align, cubic, kind)
     first = np.floor(places)
     part = (places - first).astype(kind)
     weights = cubic_weights(part, CUBIC) if cubic else [1 - part, part]
     start = first.astype(np.int64) - (1 if cubic else 0)
+    return [(np.clip(start + number, 0, n - 1), weight) for number, weight in enumerate(weights)]
+
+
+def by_neighbours(x: Tensor, dim: int, n: int, out: int, factor: float | None, align: bool, cubic: bool) -> Tensor:
+    """A sum of the two or four nearest elements along one dimension."""
+    kind = number_type(x)
     result = None
-    for number, weight in enumerate(weights):
+    for index, weight in neighbours(n, out, factor, align, cubic, kind):
         if not weight.any():
             continue
-        index = np.clip(start + number, 0, n - 1)
         shape = (-1,) + (1,) * (x.ndim - dim - 1)
         factors = creation.tensor(weight.astype(kind).reshape(shape), dtype=x.dtype, device=x.device)
         read = x if np.array_equal(index, np.arange(n)) else x.index_select(dim, positions(index, x))
@@ -177,6 +186,12 @@ def by_neighbours(x: Tensor, dim: int, n: int, out: int, factor: float | None, a
 
 def smoothed(x: Tensor, dim: int, n: int, out: int, factor: float | None, align: bool, cubic: bool) -> Tensor:
     """Resampling with a filter as wide as an output element where the image gets smaller: a matrix for the dimension."""
+    matrix = creation.tensor(smoothing(n, out, factor, align, cubic), dtype=x.dtype, device=x.device)
+    return (x.movedim(dim, -1) @ matrix).movedim(-1, dim)
+
+
+def smoothing(n: int, out: int, factor: float | None, align: bool, cubic: bool) -> np.ndarray:
+    """The weights of `n` elements (rows) in `out` (columns)."""
     if align:
         scale = (n - 1) / (out - 1) if out > 1 else 0.0
     else:
@@ -198,7 +213,37 @@ def smoothed(x: Tensor, dim: int, n: int, out: int, factor: float | None, align:
         else:
             weight = np.maximum(1 - distance, 0.0)
         matrix[start:end, place] = weight / weight.sum()
-    return (x.movedim(dim, -1) @ creation.tensor(matrix, dtype=x.dtype, device=x.device)).movedim(-1, dim)
+    return matrix
+
+
+def resized_bytes(x: Tensor, sizes: list, scales: list, align: bool, cubic: bool, antialias: bool) -> Tensor:
+    """An image of bytes resized as PyTorch does it: first along the rows, then along the columns, each rounded to bytes.
+
+    The weights are integers, the fractions of a power of two that lets the largest fill 15 bits.
+    """
+    for dim in (3, 2):
+        n, out, factor = x._shape[dim], sizes[dim - 2], scales[dim - 2]
+        if antialias:
+            matrix = smoothing(n, out, factor, align, cubic)
+        else:
+            matrix = np.zeros((n, out))
+            for index, weight in neighbours(n, out, factor, align, cubic, np.float64):
+                np.add.at(matrix, (index, np.arange(out)), weight)  # what lies outside is the element on the border
+        bits = 0
+        while bits < 22 and int(0.5 + matrix.max() * 2.0 ** (bits + 1)) < 2**15:
+            bits += 1
+        scaled = matrix * 2.0**bits
+        weights = (np.sign(scaled) * np.floor(np.abs(scaled) + 0.5)).astype(np.int32)
+        first = (weights != 0).argmax(0)  # the nonzero weights of a column stand together, but for a zero among them
+        last = n - 1 - (weights != 0)[::-1].argmax(0)
+        total: Any = 1 << bits >> 1
+        for number in range(int((last - first).max()) + 1):
+            index = np.minimum(first + number, last)
+            share = np.where(first + number <= last, weights[index, np.arange(out)], 0)
+            factors = creation.tensor(share.astype(np.int32).reshape((-1,) + (1,) * (3 - dim)), device=x.device)
+            total = x.index_select(dim, positions(index, x)).to(dtypes.int32) * factors + total
+        x = (total >> bits).clamp(0, 255).to(dtypes.uint8)
+    return x
 
 
 @autocasts

@@ -151,9 +151,9 @@ def fractional(
         view = [1] * (2 * dims)
         view[dim], view[dims + dim] = count, k
         flat = flat * n + places.reshape(*u.shape, *view)
-    flat = np.broadcast_to(flat, (*x._shape[:2], *counts, *size)).reshape(*x._shape[:2], -1)
+    flat = np.broadcast_to(flat, (*x._shape[:2], *counts, *size)).reshape(*x._shape[:2], numel(counts) * numel(size))
     index = positions(np.ascontiguousarray(flat), x)
-    windows = x.flatten(2).gather(2, index).reshape((*x._shape[:2], *counts, -1))
+    windows = x.flatten(2).gather(2, index).reshape((*x._shape[:2], *counts, numel(size)))
     result, which = windows.max(-1)
     if input.ndim != x.ndim:
         result = result.squeeze(0)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+import webtorch
+
 from ... import creation, dtypes, grad_mode
 from ...errors import ShapeError
 from ...ops.conv import as_sizes, convolve, convolve_transposed, windows
@@ -210,7 +212,10 @@ def source_positions(mode: str, size: int, before: int, after: int) -> np.ndarra
             raise ShapeError(
                 f"pad: Padding value causes wrapping around more than once ({before}, {after} for size {size})"
             )
-        return places % size
+        kept = np.arange(max(0, -before), size - max(0, -after))  # what is cut off is not repeated either
+        if not len(kept):
+            raise ShapeError(f"pad: nothing is left of a dimension of size {size} after padding {before} and {after}")
+        return kept[(places - kept[0]) % len(kept)]
     if mode == "reflect":
         if before >= size or after >= size:
             raise ShapeError(
@@ -392,10 +397,11 @@ def averaged(
     shape = input._shape[input.ndim - dims :]
     room, counts = pooled_room(call, shape, size, step, low, ones, ceil_mode)
     total = window_sum(input, low, ones, room, size, step, ones)
+    rounding = "trunc" if input.dtype is dtypes.int64 else None  # means of integers are integers
     if divisor is not None:
         if divisor == 0:
             raise ShapeError(f"{call}: divisor must be not zero")
-        return total / divisor
+        return webtorch.div(total, divisor, rounding_mode=rounding)
     covered = np.ones(())
     for n, k, s, p, count in zip(shape, size, step, low, counts, strict=True):
         start = np.arange(count) * s - p
@@ -403,8 +409,9 @@ def averaged(
         inside = end - start if count_include_pad else np.minimum(end, n) - np.maximum(start, 0)
         covered = np.multiply.outer(covered, inside)
     if (covered == covered.flat[0]).all():
-        return total / float(covered.flat[0])
-    return total / creation.tensor(covered, dtype=input.dtype, device=input.device)
+        return webtorch.div(total, int(covered.flat[0]), rounding_mode=rounding)
+    counts = creation.tensor(covered, dtype=input.dtype, device=input.device)
+    return webtorch.div(total, counts, rounding_mode=rounding)
 
 
 @autocasts
