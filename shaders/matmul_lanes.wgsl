@@ -18,8 +18,61 @@ fn near(x: u32, limit: u32) -> u32 {
   return min(x, limit);
 }
 
-// Lane i has the numbers of rows i and i + 8.
-fn add_by_rows(low: T, high: T, y: vec4<T>) {
+// Four steps of a row are added before the next row comes, whose sums so stay in registers.
+fn with_four(sum: vec4<T>, x: vec4<T>, y: array<vec4<T>, 4>) -> vec4<T> {
+  return sum + x.x * y[0] + x.y * y[1] + x.z * y[2] + x.w * y[3];
+}
+
+// Lane i has four steps of rows i and i + 8.
+fn add_by_rows(low: vec4<T>, high: vec4<T>, y: array<vec4<T>, 4>) {
+  part[0] = with_four(part[0], subgroupBroadcast(low, 0u), y);
+  part[1] = with_four(part[1], subgroupBroadcast(low, 1u), y);
+  part[2] = with_four(part[2], subgroupBroadcast(low, 2u), y);
+  part[3] = with_four(part[3], subgroupBroadcast(low, 3u), y);
+  part[4] = with_four(part[4], subgroupBroadcast(low, 4u), y);
+  part[5] = with_four(part[5], subgroupBroadcast(low, 5u), y);
+  part[6] = with_four(part[6], subgroupBroadcast(low, 6u), y);
+  part[7] = with_four(part[7], subgroupBroadcast(low, 7u), y);
+  part[8] = with_four(part[8], subgroupBroadcast(high, 0u), y);
+  part[9] = with_four(part[9], subgroupBroadcast(high, 1u), y);
+  part[10] = with_four(part[10], subgroupBroadcast(high, 2u), y);
+  part[11] = with_four(part[11], subgroupBroadcast(high, 3u), y);
+  part[12] = with_four(part[12], subgroupBroadcast(high, 4u), y);
+  part[13] = with_four(part[13], subgroupBroadcast(high, 5u), y);
+  part[14] = with_four(part[14], subgroupBroadcast(high, 6u), y);
+  part[15] = with_four(part[15], subgroupBroadcast(high, 7u), y);
+}
+
+// Lanes 0 to 3 have one step of four rows each, lanes 4 to 7 the step after it; `later` are the two steps that follow.
+fn add_by_steps(x: vec4<T>, later: vec4<T>, y: array<vec4<T>, 4>) {
+  let x0 = array<vec4<T>, 4>(subgroupBroadcast(x, 0u), subgroupBroadcast(x, 4u), subgroupBroadcast(later, 0u),
+    subgroupBroadcast(later, 4u));
+  let x1 = array<vec4<T>, 4>(subgroupBroadcast(x, 1u), subgroupBroadcast(x, 5u), subgroupBroadcast(later, 1u),
+    subgroupBroadcast(later, 5u));
+  let x2 = array<vec4<T>, 4>(subgroupBroadcast(x, 2u), subgroupBroadcast(x, 6u), subgroupBroadcast(later, 2u),
+    subgroupBroadcast(later, 6u));
+  let x3 = array<vec4<T>, 4>(subgroupBroadcast(x, 3u), subgroupBroadcast(x, 7u), subgroupBroadcast(later, 3u),
+    subgroupBroadcast(later, 7u));
+  part[0] = with_four(part[0], vec4<T>(x0[0].x, x0[1].x, x0[2].x, x0[3].x), y);
+  part[1] = with_four(part[1], vec4<T>(x0[0].y, x0[1].y, x0[2].y, x0[3].y), y);
+  part[2] = with_four(part[2], vec4<T>(x0[0].z, x0[1].z, x0[2].z, x0[3].z), y);
+  part[3] = with_four(part[3], vec4<T>(x0[0].w, x0[1].w, x0[2].w, x0[3].w), y);
+  part[4] = with_four(part[4], vec4<T>(x1[0].x, x1[1].x, x1[2].x, x1[3].x), y);
+  part[5] = with_four(part[5], vec4<T>(x1[0].y, x1[1].y, x1[2].y, x1[3].y), y);
+  part[6] = with_four(part[6], vec4<T>(x1[0].z, x1[1].z, x1[2].z, x1[3].z), y);
+  part[7] = with_four(part[7], vec4<T>(x1[0].w, x1[1].w, x1[2].w, x1[3].w), y);
+  part[8] = with_four(part[8], vec4<T>(x2[0].x, x2[1].x, x2[2].x, x2[3].x), y);
+  part[9] = with_four(part[9], vec4<T>(x2[0].y, x2[1].y, x2[2].y, x2[3].y), y);
+  part[10] = with_four(part[10], vec4<T>(x2[0].z, x2[1].z, x2[2].z, x2[3].z), y);
+  part[11] = with_four(part[11], vec4<T>(x2[0].w, x2[1].w, x2[2].w, x2[3].w), y);
+  part[12] = with_four(part[12], vec4<T>(x3[0].x, x3[1].x, x3[2].x, x3[3].x), y);
+  part[13] = with_four(part[13], vec4<T>(x3[0].y, x3[1].y, x3[2].y, x3[3].y), y);
+  part[14] = with_four(part[14], vec4<T>(x3[0].z, x3[1].z, x3[2].z, x3[3].z), y);
+  part[15] = with_four(part[15], vec4<T>(x3[0].w, x3[1].w, x3[2].w, x3[3].w), y);
+}
+
+// One step: lane i has the numbers of rows i and i + 8.
+fn add_step(low: T, high: T, y: vec4<T>) {
   part[0] += subgroupBroadcast(low, 0u) * y;
   part[1] += subgroupBroadcast(low, 1u) * y;
   part[2] += subgroupBroadcast(low, 2u) * y;
@@ -36,42 +89,6 @@ fn add_by_rows(low: T, high: T, y: vec4<T>) {
   part[13] += subgroupBroadcast(high, 5u) * y;
   part[14] += subgroupBroadcast(high, 6u) * y;
   part[15] += subgroupBroadcast(high, 7u) * y;
-}
-
-// Lanes 0 to 3 have the numbers of four rows each for one step, lanes 4 to 7 those for the next.
-fn add_two_steps(x: vec4<T>, y: vec4<T>, next: vec4<T>) {
-  part[0] += subgroupBroadcast(x.x, 0u) * y;
-  part[1] += subgroupBroadcast(x.y, 0u) * y;
-  part[2] += subgroupBroadcast(x.z, 0u) * y;
-  part[3] += subgroupBroadcast(x.w, 0u) * y;
-  part[4] += subgroupBroadcast(x.x, 1u) * y;
-  part[5] += subgroupBroadcast(x.y, 1u) * y;
-  part[6] += subgroupBroadcast(x.z, 1u) * y;
-  part[7] += subgroupBroadcast(x.w, 1u) * y;
-  part[8] += subgroupBroadcast(x.x, 2u) * y;
-  part[9] += subgroupBroadcast(x.y, 2u) * y;
-  part[10] += subgroupBroadcast(x.z, 2u) * y;
-  part[11] += subgroupBroadcast(x.w, 2u) * y;
-  part[12] += subgroupBroadcast(x.x, 3u) * y;
-  part[13] += subgroupBroadcast(x.y, 3u) * y;
-  part[14] += subgroupBroadcast(x.z, 3u) * y;
-  part[15] += subgroupBroadcast(x.w, 3u) * y;
-  part[0] += subgroupBroadcast(x.x, 4u) * next;
-  part[1] += subgroupBroadcast(x.y, 4u) * next;
-  part[2] += subgroupBroadcast(x.z, 4u) * next;
-  part[3] += subgroupBroadcast(x.w, 4u) * next;
-  part[4] += subgroupBroadcast(x.x, 5u) * next;
-  part[5] += subgroupBroadcast(x.y, 5u) * next;
-  part[6] += subgroupBroadcast(x.z, 5u) * next;
-  part[7] += subgroupBroadcast(x.w, 5u) * next;
-  part[8] += subgroupBroadcast(x.x, 6u) * next;
-  part[9] += subgroupBroadcast(x.y, 6u) * next;
-  part[10] += subgroupBroadcast(x.z, 6u) * next;
-  part[11] += subgroupBroadcast(x.w, 6u) * next;
-  part[12] += subgroupBroadcast(x.x, 7u) * next;
-  part[13] += subgroupBroadcast(x.y, 7u) * next;
-  part[14] += subgroupBroadcast(x.z, 7u) * next;
-  part[15] += subgroupBroadcast(x.w, 7u) * next;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -119,20 +136,17 @@ fn main(
       if (A_OVER_K) {
         let low = quad_a(batch, near(m + lane, last_m), k);
         let high = quad_a(batch, near(m + lane + 8u, last_m), k);
-        add_by_rows(low.x, high.x, y[0]);
-        add_by_rows(low.y, high.y, y[1]);
-        add_by_rows(low.z, high.z, y[2]);
-        add_by_rows(low.w, high.w, y[3]);
+        add_by_rows(low, high, y);
       } else {
-        add_two_steps(quad_a(batch, quad_m, k + (lane >> 2u)), y[0], y[1]);
-        add_two_steps(quad_a(batch, quad_m, k + 2u + (lane >> 2u)), y[2], y[3]);
+        let first = k + (lane >> 2u);
+        add_by_steps(quad_a(batch, quad_m, first), quad_a(batch, quad_m, first + 2u), y);
       }
       k += 4u;
     }
     while (TAIL && k < stop) { // what is left when the extent is no multiple of four
       let y = vec4<T>(load_b(batch, k, read_n), load_b(batch, k, near(read_n + 1u, last_n)),
         load_b(batch, k, near(read_n + 2u, last_n)), load_b(batch, k, near(read_n + 3u, last_n)));
-      add_by_rows(load_a(batch, near(m + lane, last_m), k), load_a(batch, near(m + lane + 8u, last_m), k), y);
+      add_step(load_a(batch, near(m + lane, last_m), k), load_a(batch, near(m + lane + 8u, last_m), k), y);
       k += 1u;
     }
     for (var i = 0u; i < HEIGHT; i += 1u) {

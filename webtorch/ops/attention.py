@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _counter_random as counter
-from .. import codegen, dtypes, grad_mode, graph
+from .. import codegen, dtypes, grad_mode, graph, tuning
 from ..graph import Operand
 from ..shapes import contiguous_strides, numel
 from . import Op, Tensor, cast_operand, common_device, contiguous_in_quads, from_node, result_dtype, tracks
+from .matmul import by_lanes
 
 MOST_FEATURES = 256  # what an invocation holds in registers
 BUDGET = 60000  # loop iterations of one invocation
@@ -170,7 +171,8 @@ class Attention(Fused):
         operands = [of_rows(value._operand()) for value in (x, y, z)]
         extra = [] if w is None else [w._operand() if w.dtype is dtypes.bool_ else of_rows(w._operand())]
         carried: list = []
-        pieces = ranges(keys, 4 * BUDGET // (-(-x._shape[-1] // 4) + -(-values // 4) + 2), device)
+        quads = -(-x._shape[-1] // 4) + -(-values // 4)
+        pieces = ranges(keys, 4 * BUDGET // trips_of_four(quads, 4), device)
         for first, last in pieces:
             final = last == keys
             attributes = {
@@ -252,15 +254,17 @@ class Attention(Fused):
         attributes = node.attributes
         mask = others.pop(0) if attributes["masked"] else None
         rows, values = numel(x.shape[:-1]), z.shape[-1]
+        shared = lanes_share(x, z, limits)
+        key_quads, value_quads = -(-x.shape[-1] // 4), -(-values // 4)
         # A CPU adapter does best when what it reads serves several queries; GPUs want many invocations instead.
-        narrow = -(-x.shape[-1] // 4) + -(-values // 4) <= 64
-        height = 4 if limits.is_cpu and narrow and x.shape[-2] >= 4 else 1
+        height = 4 if limits.is_cpu and key_quads + value_quads <= 64 and x.shape[-2] >= 4 else 1
+        sizes: tuple = (("KEY_QUADS", key_quads), ("VALUE_QUADS", value_quads), ("ROWS", height))
+        if shared:
+            height, sizes = 16, (("PARTS", -(-value_quads // 8)),)
         constants = (
             ("T", codegen.compute_type(x.dtype)),
-            ("KEY_QUADS", -(-x.shape[-1] // 4)),
-            ("VALUE_QUADS", -(-values // 4)),
             ("VALUES", values),
-            ("ROWS", height),
+            *sizes,
             *(
                 (name.upper(), "true" if attributes[name] else "false")
                 for name in ("causal", "carries", "final", "keeps")
@@ -270,7 +274,7 @@ class Attention(Fused):
             ("$maximum", "fn maximum(x: T, y: T) -> T { return wt_maximum_f32(x, y); }"),
             ("$logarithm", "fn logarithm(x: T) -> T { return wt_log_f32(x); }"),
         )
-        kernel = codegen.Kernel(limits, "attention", constants)
+        kernel = codegen.Kernel(limits, "attention_lanes" if shared else "attention", constants)
         first, last = attributes["first"], attributes["last"]
         for name, value in (
             ("batches", rows // x.shape[-2]),
@@ -286,10 +290,16 @@ class Attention(Fused):
         self.quads(kernel, "v", "n", z)
         self.rest(kernel, node, mask, others[0] if others else None)
         store_block(kernel, group)
-        kernel.workgroup_size = 64
-        kernel.workgroups = -(-(rows // x.shape[-2] * -(-x.shape[-2] // height)) // 64)
-        quads = -(-x.shape[-1] // 4) + -(-values // 4)
-        kernel.trips = -(-(last - first) // 4) * (quads + 1) + x.shape[-1] + 2 * values
+        blocks = rows // x.shape[-2] * -(-x.shape[-2] // height)
+        if shared:
+            kernel.parameter("key_quads", key_quads)
+            kernel.parameter("value_quads", value_quads)
+            kernel.workgroup_size, kernel.workgroups = 8, blocks
+            kernel.trips = -(-(last - first) // 32) * (key_quads + 16 + 8 + 1) + 10 * 16
+        else:
+            kernel.workgroup_size, kernel.workgroups = 64, -(-blocks // 64)
+            four = trips_of_four(key_quads + value_quads, height)
+            kernel.trips = -(-(last - first) // 4) * four + height * (key_quads + 2 * values + 3)
         return kernel
 
 
@@ -413,6 +423,20 @@ class AttentionGradient(Fused):
         quads = 2 * -(-features // 4) + -(-values // 4)
         kernel.trips = (last - first) * (quads + 1) + features + values + 2 * results
         return kernel
+
+
+def lanes_share(x: Operand, z: Operand, limits: Any) -> bool:
+    """Whether attention is computed by attention_lanes.wgsl, whose order of additions is not that of reproducible mode."""
+    able = codegen.compute_type(x.dtype) == "f32" and limits.is_cpu and not limits.reproducible and z.shape[-1] <= 64
+    if not able or not by_lanes():
+        return False
+    # With fewer queries, half of what the lanes compute is not wanted.
+    return tuning.forced.get("attention", "lanes" if x.shape[-2] >= 8 else "rows") == "lanes"
+
+
+def trips_of_four(quads: int, height: int) -> int:
+    """How often attention.wgsl goes round its loops for four keys, `quads` being those of keys and values together."""
+    return 1 + height + (1 + height) * quads
 
 
 def ranges(count: int, most: int, device: Any) -> list[tuple[int, int]]:

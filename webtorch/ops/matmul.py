@@ -259,7 +259,7 @@ class Contract(Op):
             default = "1x1"
         elif lanes and m >= 8 and n >= 20:  # else too many lanes would have nothing to do
             default = "lanes"
-        if tuning.forced:
+        if "contract" in tuning.forced:
             able = {"tiled": room, "lanes": lanes}
             fitting = {name: 0.0 for name in (*BLOCKS, *SHADERS) if able.get(name, True)}
             return tuning.choice("contract", "", fitting, default, lambda name: None)  # type: ignore[arg-type,return-value]

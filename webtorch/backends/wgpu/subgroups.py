@@ -22,14 +22,18 @@ fn main(@builtin(subgroup_invocation_id) lane: u32, @builtin(local_invocation_in
   seen = seen * 3u + subgroupBroadcast(mine, 5u);
   seen = seen * 3u + subgroupBroadcast(mine, 6u);
   seen = seen * 3u + subgroupBroadcast(mine, 7u);
-  output[place] = seen + 65536u * lane;
+  for (var other = 0u; other < params.y; other += 1u) {
+    seen = seen * 3u + subgroupShuffle(mine, other);
+  }
+  seen += subgroupShuffleXor(mine, 1u) + 64u * subgroupShuffleXor(mine, 2u) + 4096u * subgroupShuffleXor(mine, 4u);
+  output[place] = seen + (lane << 28u);
 }
 """
 
 
 def of_eight(device: Any) -> bool:
     """True when a workgroup of eight invocations is (part of) one subgroup whose lanes have their numbers, and any of them
-    can broadcast to the others. Asked of each device once.
+    can broadcast to the others, and exchange values with another. Asked of each device once.
 
     >>> from webtorch.backends.wgpu import get_device
     >>> of_eight(get_device()) in (True, False)
@@ -49,8 +53,11 @@ def tried(device: Any) -> bool:
     except ShaderCompileError:
         return False
     output = device.allocate(32)
-    device.dispatch(pipeline, [(output, 0, 32)], struct.pack("<4I", 5, 0, 0, 0), 1)
+    device.dispatch(pipeline, [(output, 0, 32)], struct.pack("<4I", 5, 8, 0, 0), 1)
+    lanes = np.arange(8)
+    mine = lanes * lanes + 5
     seen = 0
-    for lane in range(8):
-        seen = seen * 3 + lane * lane + 5
-    return np.array_equal(device.read(output, 32).view(np.uint32), seen + 65536 * np.arange(8, dtype=np.uint32))
+    for value in (*mine, *mine):
+        seen = seen * 3 + int(value)
+    expected = seen + mine[lanes ^ 1] + 64 * mine[lanes ^ 2] + 4096 * mine[lanes ^ 4] + (lanes << 28)
+    return np.array_equal(device.read(output, 32).view(np.uint32), (expected & 0xFFFFFFFF).astype(np.uint32))
