@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
+from test_attention import drawn, dropped, on, plain
 
 import webtorch
 from webtorch import tuning
 from webtorch.nn.functional import scaled_dot_product_attention
 from webtorch.ops import attention as kernels
 from webtorch.ops.matmul import by_lanes
-
-from test_attention import drawn, dropped, on, plain
 
 pytestmark = pytest.mark.gpu
 
