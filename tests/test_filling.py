@@ -81,3 +81,40 @@ def test_generators_can_be_copied_and_pickled():
     others = [copy.deepcopy(generator), pickle.loads(pickle.dumps(generator))]
     expected = webtorch.rand(3, generator=generator).tolist()
     assert [webtorch.rand(3, generator=other).tolist() for other in others] == [expected] * 2
+
+
+@pytest.mark.parametrize("name", ["uniform_", "normal_", "exponential_", "cauchy_", "log_normal_", "geometric_"])
+def test_numbers_that_a_dtype_cannot_hold_are_refused(name, device):
+    arguments = (0.5,) if name == "geometric_" else ()
+    for dtype in (webtorch.int64, webtorch.uint8, webtorch.bool, webtorch.complex64):
+        x = webtorch.zeros(3, dtype=dtype, device=device)
+        whole = name == "geometric_" and dtype in (webtorch.int64, webtorch.uint8)
+        if whole or name in ("uniform_", "normal_") and dtype is webtorch.complex64:
+            getattr(x, name)(*arguments)
+            assert not (x == 0).any()
+        else:
+            with pytest.raises(webtorch.DTypeError, match=name):
+                getattr(x, name)(*arguments)
+            assert (x == 0).all()
+
+
+def test_random_integers_outside_of_a_dtype_are_refused(device):
+    for dtype, low, high in (
+        (webtorch.int8, 0, 128), (webtorch.uint8, 0, 256), (webtorch.bool, 0, 2), (webtorch.float16, -65504, 65505),
+    ):  # fmt: skip
+        assert webtorch.randint(low, high, (4,), dtype=dtype, device=device).dtype is dtype
+        for wrong in ((low, high + 1), (low - 70000, high)):
+            with pytest.raises(RuntimeError, match="out of bounds"):
+                webtorch.randint(*wrong, (4,), dtype=dtype, device=device)
+    with pytest.raises(webtorch.DTypeError, match="randint"):
+        webtorch.randint(3, (4,), dtype=webtorch.complex64, device=device)
+    assert set(webtorch.zeros(64, dtype=webtorch.bool, device=device).random_().tolist()) == {False, True}
+    with pytest.raises(RuntimeError, match="holds 0 to 255"):
+        webtorch.linspace(0, 300, 4, dtype=webtorch.uint8, device=device)
+
+
+def test_means_of_complex_numbers_at_an_index(device):
+    x = webtorch.tensor([1 + 1j, 2 - 1j, 4.0], device=device)
+    index, source = webtorch.tensor([0, 0, 2], device=device), webtorch.tensor([3 - 1j, 2j, 1.0 + 3j], device=device)
+    found = x.index_reduce(0, index, source, "mean").cpu().numpy()
+    np.testing.assert_allclose(found, [(4 + 2j) / 3, 2 - 1j, (5 + 3j) / 2], rtol=1e-6)

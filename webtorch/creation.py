@@ -523,6 +523,9 @@ def linspace(
     where = resolve(device)
     if not chosen.is_differentiable:  # PyTorch takes the ends to be integers, too
         start, end = int(start), int(end)
+        limits = dtypes.iinfo(chosen) if chosen is not dtypes.bool_ else None
+        if limits is not None and not all(limits.min <= value <= limits.max for value in (start, end)):
+            raise RuntimeError(f"linspace({start}, {end}, {steps}): {chosen} holds {limits.min} to {limits.max}")
     step = (end - start) / (steps - 1) if steps > 1 else 0.0
     index = np.arange(steps)
     kind: Any = np.float32 if chosen is dtypes.float32 else np.complex128 if chosen.is_complex else np.float64

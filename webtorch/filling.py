@@ -43,7 +43,7 @@ def cauchy_(self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator:
     return ((uniform(self._shape, self.device, generator) - 0.5) * math.pi).tan() * sigma + median
 
 
-@in_place
+@in_place(kinds=("float", "int", "uint"))
 def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
     """The number of trials up to the first success, each of probability `p` in (0, 1).
 

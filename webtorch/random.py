@@ -425,6 +425,9 @@ def randint(
             f"randint({low}, {high}): random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
         )
     chosen = dtypes.as_dtype(dtype) if dtype is not None else dtypes.int64
+    least, most = bounds_of(chosen)
+    if low < least or high - 1 > most:
+        raise RuntimeError(f"randint({low}, {high}, dtype={chosen}): out of bounds, {chosen} holds {least} to {most}")
     where = resolve(device)
     if span <= 1 << 32 and -(1 << 31) <= low and high <= 1 << 31:
         bits = draw(bits_row, shape, dtypes.int32, where, generator)
@@ -447,6 +450,16 @@ def randint(
         )
         result = leaf(values.view(np.int64).reshape(shape), where).to(chosen)
     return stored("randint", result, out, requires_grad)
+
+
+def bounds_of(dtype: DType) -> tuple[int, int]:
+    """The least and the largest integer that a dtype holds."""
+    if dtype is dtypes.bool_:
+        return 0, 1
+    if dtype.is_complex:
+        raise DTypeError(f"randint(dtype={dtype}): only integral, floating-point and bool dtypes")
+    limits = dtypes.finfo(dtype) if dtype.is_floating_point else dtypes.iinfo(dtype)
+    return int(limits.min), int(limits.max)
 
 
 def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Any = None) -> Tensor:
@@ -535,8 +548,10 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
 # ---- in-place forms -------------------------------------------------------------------------------------------------
 
 
-def in_place(values):
-    """Make `values(self, ...)` the method `name_` that writes what it gives into the tensor."""
+def in_place(values=None, *, kinds: tuple[str, ...] = ("float",)):
+    """Make `values(self, ...)` the method `name_` that writes what it gives into the tensor, of one of these kinds."""
+    if values is None:
+        return functools.partial(in_place, kinds=kinds)
     name = values.__name__
 
     @functools.wraps(values)
@@ -544,13 +559,17 @@ def in_place(values):
         from .autograd import inplace
 
         inplace.check_target(self, name)
+        if self.dtype.kind not in kinds:
+            raise DTypeError(
+                f"{name}: its numbers are no {self.dtype}; fill a float32 tensor and convert that with .to()"
+            )
         return inplace.assign(self, values(self, *args, **given).to(self.dtype), name, True)
 
     setattr(Tensor, name, method)
     return method
 
 
-@in_place
+@in_place(kinds=("float", "complex"))
 def uniform_(
     self: Tensor, low: float = 0.0, to: float = 1.0, generator: Generator | None = None, **given: float
 ) -> Tensor:
@@ -562,7 +581,7 @@ def uniform_(
     return uniform(self._shape, self.device, generator) * (to - low) + low
 
 
-@in_place
+@in_place(kinds=("float", "complex"))
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal random numbers."""
     if self.dtype.is_complex:
@@ -571,13 +590,13 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, generator: Genera
     return standard_normal(self._shape, self.device, generator) * std + mean
 
 
-@in_place
+@in_place(kinds=("float", "int", "uint", "bool"))
 def bernoulli_(self: Tensor, p: Any = 0.5, generator: Generator | None = None) -> Tensor:
     """1 with probability `p`, else 0."""
     return uniform(self._shape, self.device, generator) < p
 
 
-@in_place
+@in_place(kinds=("float", "int", "uint", "bool"))
 def random_(self: Tensor, low: int = 0, to: int | None = None, generator: Generator | None = None) -> Tensor:
     """Random integers in [low, to); `random_(to)` starts at 0, `random_()` draws all the dtype holds exactly."""
     if to is None and low:
@@ -586,6 +605,8 @@ def random_(self: Tensor, low: int = 0, to: int | None = None, generator: Genera
         to = (
             1 << {2: 11, 4: 24, 8: 53}[self.dtype.itemsize]
             if self.dtype.is_floating_point
+            else 2
+            if self.dtype is dtypes.bool_
             else dtypes.iinfo(self.dtype).max
         )
     return randint(low, to, self._shape, device=self.device, generator=generator)

@@ -113,7 +113,7 @@ def reduced_into(
         if not include_self:
             start = put(start, creation.zeros(ones._shape, dtype=kind, device=x.device), indices, dims, False)
         counts = put(start, ones, indices, dims, True)
-    return total / counts.to(x.dtype) if x.dtype.is_floating_point else TABLE["floor_divide"](total, counts)
+    return total / counts.to(x.dtype) if x.dtype.is_differentiable else TABLE["floor_divide"](total, counts)
 
 
 @method
