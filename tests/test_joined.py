@@ -75,6 +75,8 @@ def test_a_step_is_a_handful_of_dispatches(name, options):
 
 
 def test_clipping_is_a_handful_of_dispatches():
+    # The gradients are no plan's results: each takes a binding of its own, and an adapter may have eight or ten.
+    most = 24 if engine.limits_of(get_device()).max_storage_buffers > 10 else 30
     for norm in (2.0, float("inf"), 1.0, 0.0, 3.0):
         cases = [weights(FORTY, device) for device in ("cpu", "webgpu")]
         for parameters in cases:
@@ -86,7 +88,7 @@ def test_clipping_is_a_handful_of_dispatches():
             engine.synchronize()
         np.testing.assert_allclose(totals[1].item(), totals[0].item(), rtol=1e-5)
         same([p.grad.cpu().numpy() for p in cases[1]], [p.grad.numpy() for p in cases[0]])
-        assert len(kernels) <= 24, kernels
+        assert len(kernels) <= most, kernels
     assert nn.utils.get_total_norm([p.grad.half() for p in cases[1]], 2.0).dtype is webtorch.float16
 
 
