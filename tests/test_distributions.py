@@ -43,6 +43,16 @@ def test_divergences_are_pytorchs(pair, goldens):
     np.testing.assert_allclose(divergence(webtorch, on("cpu"), pair), goldens[pair], rtol=5e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize("kind", ["Bernoulli", "Binomial"])
+def test_divergences_from_what_cannot_happen(kind, device):
+    """Infinite, where a chance that is neither 0 nor 1 meets a certainty; what is certain on both sides adds nothing."""
+    made = D.Bernoulli if kind == "Bernoulli" else lambda p: D.Binomial(2, p)
+    p, q = (on(device)(values) for values in ([0.2, 0.7, 1.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.0, 1.0, 0.0, 0.5]))
+    found = D.kl_divergence(made(p), made(q)).cpu().numpy()
+    count = 1 if kind == "Bernoulli" else 2
+    np.testing.assert_allclose(found, [np.inf, np.inf, np.inf, 0, 0, count * math.log(2)], rtol=1e-5, atol=1e-5)
+
+
 UNSAMPLED = (  # moments that do not exist, are not known, or converge slowly
     "Cauchy", "GeneralizedPareto", "InverseGamma", "StudentT", "FisherSnedecor", "Pareto", "Relaxed", "TransformedDistribution",
     "LogisticNormal", "precision", "VonMises", "LKJ", "Categorical(t", "Categorical(logits",

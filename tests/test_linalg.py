@@ -100,6 +100,13 @@ def products(m):
 
 
 @program
+def norms_of_nothing(m):
+    for shape in ((0, 0), (2, 5, 0), (0, 5), (2, 0, 3)):
+        yield [m.linalg.matrix_norm(m.ones(shape), ord, keepdim=shape[0] > 0) for ord in (1, 2, INF, "nuc", "fro")]
+    yield m.linalg.norm(m.ones(3, 0), 1), m.linalg.norm(m.ones(0, 3), INF, (0, 1))
+
+
+@program
 def scaled_products_of_integers(m):
     x = m.arange(12).reshape(3, 2, 2)
     for scale in ({}, {"alpha": 2, "beta": 3}, {"alpha": 2.9, "beta": 0.6}, {"alpha": -1.5, "beta": True}):

@@ -86,7 +86,8 @@ def independents(p: Any, q: Any) -> Tensor:
 def bernoullis(p: Any, q: Any) -> Tensor:
     from .distribution import softplus
 
-    return p.probs * (p.logits - q.logits) - softplus(p.logits) + softplus(q.logits)
+    impossible = (q.probs == 0) & (p.probs > 0) | (q.probs == 1) & (p.probs < 1)  # logits are finite even there
+    return where(impossible, math.inf, p.probs * (p.logits - q.logits) - softplus(p.logits) + softplus(q.logits))
 
 
 @register_kl(Binomial, Binomial)

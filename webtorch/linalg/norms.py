@@ -85,6 +85,8 @@ def matrix_norm(
     check_shape(rows != columns, f"{call}: dims must be different. Got ({dim[0]}, {dim[1]})")
     if ord == "fro":
         return stored(call, vector_norm(A, 2, (rows, columns), keepdim), out)
+    if ord in (1, 2, float("inf")) and 0 in (A._shape[rows], A._shape[columns]):  # the largest of nothing is 0
+        return stored(call, A.abs().sum((rows, columns), keepdim), out)
     if ord in ("nuc", 2, -2):
         from .spectral import svdvals
 
