@@ -171,6 +171,13 @@ fn wt_multiply_high_u32(x: u32, y: u32) -> u32 {
     return x1 * y1 + (cross >> 16u) + (other >> 16u) + (middle >> 16u);
 }
 
+// x / size, rounded down, for a size of at least 2 that the host has worked these numbers out of (Granlund and Montgomery,
+// 1994): with l = ceil(log2 size), they are floor(2^32 (2^l - size) / size) + 1 and l - 1.
+fn wt_divide_u32(x: u32, multiplier: u32, shift: u32) -> u32 {
+    let t = wt_multiply_high_u32(multiplier, x);
+    return (t + ((x - t) >> 1u)) >> shift;
+}
+
 // x * 2^steps for an x with |x| in [2^-30, 2^30]; one rounding, also into the denormals; overflows to infinity.
 fn wt_scale_f32(x: f32, steps: i32) -> f32 {
     let bounded = clamp(steps, -250, 250);

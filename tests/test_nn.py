@@ -32,7 +32,9 @@ def agree(got, expected):
     for name, array in expected.items():
         assert got[name].shape == array.shape, name
         assert got[name].dtype == array.dtype, name
-        np.testing.assert_allclose(got[name], array, rtol=2e-4, atol=2e-5, err_msg=name)
+        # Where large terms cancel, either side is off by roundings of those.
+        largest = float(np.max(np.abs(array), initial=0.0)) if array.dtype.kind in "fc" else 0.0
+        np.testing.assert_allclose(got[name], array, rtol=2e-4, atol=2e-5 + 1e-6 * largest, err_msg=name)
 
 
 # ---- against PyTorch -------------------------------------------------------------------------------------------------

@@ -70,6 +70,7 @@ def test_every_row_is_of_a_kind_that_is_tested():
         "_convolution",
         "_linear",
         "_pick",
+        "_pick_log",
         "_window_maximum",
         "_window_sum",
         "_hide",

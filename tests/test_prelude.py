@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import webtorch
-from webtorch import engine, prelude, shaders_path
+from webtorch import codegen, engine, prelude, shaders_path
 from webtorch.errors import RegistryError
 
 
@@ -757,6 +757,28 @@ def test_threefry_known_answers():
     assert [tuple(row) for row in got.tolist()] == [answer for _, answer in vectors]
 
 
+@pytest.mark.gpu
+def test_division_by_what_the_host_has_prepared():
+    """Sizes and numbers at and beside powers of two and multiples, the largest ones, and any."""
+    generator = np.random.default_rng(6)
+    edges = {2**k + d for k in range(33) for d in (-2, -1, 0, 1, 2)} | {3, 5, 7, 10, 641, 1000, 6700417, 4095 * 4097}
+    sizes = np.array(sorted(e for e in edges if 2 <= e < 2**32), np.uint64)
+    sizes = np.concatenate([sizes, generator.integers(2, 1 << 32, 500, np.uint64)])
+    numbers = np.concatenate([sizes, [0, 1, 2**32 - 1], generator.integers(0, 1 << 32, 500, np.uint64)]).astype(np.uint64)
+    x, size = (array.ravel() for array in np.meshgrid(numbers, sizes))
+    x = np.concatenate([x, x // size * size, np.maximum(x // size * size, 1) - 1])
+    size = np.tile(size, 3)
+    prepared = {}
+    for value in np.unique(size).tolist():
+        kernel = codegen.Kernel(engine.limits_of(device()), "elementwise")
+        first = kernel.divisor(value)
+        prepared[value] = kernel.words[first + 1], kernel.words[first + 2]
+    words = np.array([prepared[value] for value in size.tolist()], np.uint32)
+    arrays = [x.astype(np.uint32), np.ascontiguousarray(words[:, 0]), np.ascontiguousarray(words[:, 1])]
+    got = evaluate("wt_divide_u32(x0, x1, x2)", arrays, ("u32",) * 3, "u32", ("wt_divide_u32",))
+    np.testing.assert_array_equal(got, (x // size).astype(np.uint32))
+
+
 # ---- the adapter's own division -------------------------------------------------------------------------------------
 
 NATIVE = {
@@ -845,7 +867,7 @@ def test_every_function_is_tested_or_serves_one_that_is():
     """No function of these four files may lie about untested; the other files have tests of their own."""
     tested = {f"wt_{case.name}" for case in [*FLOAT32, *CONVERSIONS, *FLOAT64, *INTEGERS]}
     tested |= {f"wt_{kind}_{what}" for kind in ("f16", "bf16") for what in ("unpack_u32", "pack_f32")}
-    tested |= {"wt_threefry_u32", *(f"wt_native_{name}_f32" for name in NATIVE)}
+    tested |= {"wt_threefry_u32", "wt_divide_u32", *(f"wt_native_{name}_f32" for name in NATIVE)}
     served = prelude.closure(tested)
     here = "".join(shaders_path.read(f"{file}.wgsl") for file in ("prelude", "special", "float64", "integer"))
     defined = [name for name in prelude.functions() if f"fn {name}(" in here]

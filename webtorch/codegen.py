@@ -245,6 +245,15 @@ class Kernel:
         self.words.append(value & 0xFFFFFFFF)
         return len(self.words) - 1
 
+    def divisor(self, size: int) -> int:
+        """The first of three words for dividing by `size`, see `wt_divide_u32`: neither GPUs nor CPUs' vectors have an
+        instruction for it."""
+        steps = (size - 1).bit_length()  # Granlund and Montgomery, 1994, figure 4.1
+        first = self.word(size)
+        self.word(((1 << 32) * ((1 << steps) - size)) // size + 1)
+        self.word(steps - 1)
+        return first
+
     def windows(self, slot: int) -> int:
         """How many bindings input `slot` takes."""
         if self.sliced is not None and slot in self.sliced:
@@ -352,10 +361,16 @@ class Block:
         key = ("coordinates", index, sizes)
         known = self.memo.get(key)
         if known is None:
-            words = tuple(self.kernel.word(size) for size in sizes[1:])
+            words = tuple(None if size == 1 else self.kernel.divisor(size) for size in sizes[1:])
             self.code.append(("coordinates", index, words))
             known = self.memo[key] = len(self.code) - 1
+            if sizes[-1] % 4 == 0 and self.grows(index) == 1:
+                self.steps[known] = 1  # the last of them
         return known
+
+    def grows(self, index: int) -> int | None:
+        """By how much an index grows between neighbours of every aligned four, see `step`."""
+        return 1 if self.roots[index : index + 1] == ("i",) else self.steps.get(index)
 
     def index(self, parts: list[tuple[int, tuple[int, ...], tuple[int, ...]]], offset: int) -> int:
         """The element index `offset + sum over parts of (unravel(root, sizes) . strides)`.
@@ -402,7 +417,7 @@ class Block:
         """By how much an index grows between neighbours of every aligned four: 1 where it begins on a multiple of four and
         they stay in one row, 0 where all four have the same; else None."""
         root, sizes, strides = term
-        from_root = 1 if self.roots[root : root + 1] == ("i",) else self.steps.get(root)
+        from_root = self.grows(root)
         if from_root != 1:
             return from_root
         if sizes[-1] % 4 or strides[-1] not in (0, 1):

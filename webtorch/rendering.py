@@ -55,10 +55,12 @@ def render_instruction(
         _, index, words = instruction
         lines, rest = [], f"v{index}"
         for dimension in range(len(words), 0, -1):
-            size = word(words[dimension - 1])
-            above = f"{name}_r{dimension}"
-            lines.append(f"let {above} = {rest} / {size};")
-            lines.append(f"let {name}_{dimension} = {rest} - {above} * {size};")
+            first, above = words[dimension - 1], f"{name}_r{dimension}"
+            if first is None:  # of size 1
+                lines.append(f"let {name}_{dimension} = 0u;")
+                continue
+            lines.append(f"let {above} = wt_divide_u32({rest}, {word(first + 1)}, {word(first + 2)});")
+            lines.append(f"let {name}_{dimension} = {rest} - {above} * {word(first)};")
             rest = above
         lines.append(f"let {name}_0 = {rest};")
         return " ".join(lines)
@@ -440,7 +442,7 @@ def needed(block: Block, values: Iterable[int], hoisted: dict) -> list[int]:
     stack = list(values)
     while stack:
         number = stack.pop()
-        if number in found:
+        if number in found or number in hoisted:
             continue
         found.add(number)
         instruction = block.code[number]
@@ -458,21 +460,32 @@ def needed(block: Block, values: Iterable[int], hoisted: dict) -> list[int]:
 
 
 class Read(NamedTuple):
-    """Something that is read once for several elements: its name there, how, and whether it is four neighbours."""
+    """Something that is read or worked out once for several elements: its name outside of `value` and in it, how, and
+    whether it is four neighbours, or grows by one from neighbour to neighbour."""
 
     name: str
+    inner: str
     how: str
-    four: bool
     kind: str
+    four: bool = False
+    grows: bool = False
     tile: int | None = None  # the index of what is read by blocks of four rows: see tiles.py
+
+    def of(self, lane: int | str) -> str:
+        """The argument for a neighbour, by number or by the name of a variable."""
+        if self.grows:
+            return f"{self.name} + {lane}u" if isinstance(lane, int) else f"{self.name} + {lane}"
+        if not self.four:
+            return self.name
+        return f"{self.name}.{'xyzw'[lane]}" if isinstance(lane, int) else f"{self.name}[{lane}]"
 
 
 def hoist(
     kernel: Kernel, block: Block, quads: set[int], mixed: set[int]
-) -> tuple[dict[tuple[int, int], str], list[Read], set[int]]:
-    """What can be read once for four neighbours: its name in `value` by slot and index, how it is read, and the indices
-    that this takes."""
-    hoisted: dict[tuple[int, int], str] = {}
+) -> tuple[dict[tuple[int, int] | int, str], list[Read], set[int]]:
+    """What can be read or worked out once for four neighbours: its name in `value` by slot and index, how it is read, and
+    the instructions that this takes."""
+    hoisted: dict[tuple[int, int] | int, str] = {}
     reads: list[Read] = []
     wanted: set[int] = set()
     for slot, index in dict.fromkeys(block.loads()):
@@ -491,7 +504,16 @@ def hoist(
         else:
             continue
         hoisted[slot, index] = f"q{len(reads)}"
-        reads.append(Read(f"p{len(reads)}", how, four, compute_type(kernel.inputs[slot].dtype), tile))
+        kind = compute_type(kernel.inputs[slot].dtype)
+        reads.append(Read(f"p{len(reads)}", f"q{len(reads)}", how, kind, four, tile=tile))
+    for number in needed(block, (value for value, _ in block.returns), hoisted):
+        instruction = block.code[number]
+        if instruction[0] == "coordinates" and block.steps.get(number) == 1:
+            hoisted[number] = f"v{number}"
+            wanted.add(number)
+            for dimension in range(len(instruction[2]) + 1):
+                name, last = f"v{number}_{dimension}", dimension == len(instruction[2])
+                reads.append(Read(f"c{number}_{dimension}", name, name, "u32", grows=last))
     return hoisted, reads, wanted
 
 
@@ -505,7 +527,7 @@ def render_value(kernel: Kernel, block: Block, hoisted: dict, reads: list[Read])
     arguments = ["v0: u32"]
     if "value" in block.roots:
         arguments.append(f"v{block.roots.index('value')}: {dict(kernel.constants)['T']}")
-    arguments += [f"q{number}: {read.kind}" for number, read in enumerate(reads)]
+    arguments += [f"{read.inner}: {read.kind}" for read in reads]
     lines = render_instructions(kernel, block, hoisted, needed(block, (value for value, _ in block.returns), hoisted))
     fields = ", ".join(f"r{n}: {kind}" for n, kind in enumerate(value_types(block)))
     values = ", ".join(f"v{value}" for value, _ in block.returns)
@@ -537,13 +559,13 @@ def render_fours(kernel: Kernel, block: Block, quads: set[int], mixed: set[int])
         if cored:
             text += "  var fours = array<T, 4>(four.x, four.y, four.z, four.w);\n"
         text += "".join(f"  var n{slot}: array<{kind}, 4>;\n" for slot, kind in enumerate(kinds))
-        parts = ["v0 + lane", *["fours[lane]"] * cored, *(f"{r.name}[lane]" if r.four else r.name for r in reads)]
+        parts = ["v0 + lane", *["fours[lane]"] * cored, *(read.of("lane") for read in reads)]
         text += f"  for (var lane = 0u; lane < 4u; lane += 1u) {{\n    let all = value({', '.join(parts)});\n"
         text += "".join(f"    n{slot}[lane] = all.r{slot};\n" for slot in range(len(kinds))) + "  }\n"
     else:
         for lane, letter in enumerate("xyzw"):
             parts = [f"v0 + {lane}u", *[f"four.{letter}"] * cored]
-            parts += [f"{read.name}.{letter}" if read.four else read.name for read in reads]
+            parts += [read.of(lane) for read in reads]
             text += f"  let n{lane} = value({', '.join(parts)});\n"
     for slot in range(len(kinds)):
         values = ", ".join(f"n{slot}[{lane}]" if looped else f"n{lane}.r{slot}" for lane in range(4))

@@ -107,8 +107,7 @@ def render(kernel: Kernel, block: Block, hoisted: dict, reads: list[Read], wante
         text += "".join(f"    var n{slot}: array<{kind}, 4>;\n" for slot, kind in enumerate(kinds))
         parts = ["v0 + lane"]
         for read in reads:
-            turned = f"{read.name}_all[lane][row]"
-            parts.append(turned if read.tile is not None else f"{read.name}[lane]" if read.four else read.name)
+            parts.append(f"{read.name}_all[lane][row]" if read.tile is not None else read.of("lane"))
         text += f"    for (var lane = 0u; lane < 4u; lane += 1u) {{\n      let all = value({', '.join(parts)});\n"
         text += "".join(f"      n{slot}[lane] = all.r{slot};\n" for slot in range(len(kinds))) + "    }\n"
         for slot in range(len(kinds)):
@@ -118,13 +117,10 @@ def render(kernel: Kernel, block: Block, hoisted: dict, reads: list[Read], wante
         text += f"  {{\n    let v0 = first + {row}u * step;\n    let quad = v0 >> 2u;\n"
         text += index_of(wanted, "  ")
         text += "".join(f"    let {read.name} = {read.how};\n" for read in reads if read.tile is None)
-        for lane, neighbour in enumerate("xyzw"):
+        for lane in range(4):
             parts = [f"v0 + {lane}u"]
             for read in reads:
-                turned = f"{read.name}_{lane}.{letter}"
-                parts.append(
-                    turned if read.tile is not None else f"{read.name}.{neighbour}" if read.four else read.name
-                )
+                parts.append(f"{read.name}_{lane}.{letter}" if read.tile is not None else read.of(lane))
             text += f"    let n{lane} = value({', '.join(parts)});\n"
         for slot in range(len(kinds)):
             text += f"    write4_{slot}(quad, {', '.join(f'n{lane}.r{slot}' for lane in range(4))});\n"

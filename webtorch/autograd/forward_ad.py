@@ -331,6 +331,13 @@ def same_op(op, output, primals, given, attributes):
     return op(given[0], **attributes)
 
 
+def picked_tangent(op, output, primals, given, attributes):
+    from ..ops.pick import pick
+
+    tangent, (_, logs) = given[0], primals  # of what the log-softmax is computed of
+    return pick(tangent - (logs.exp() * tangent).sum(attributes["dim"], keepdim=True), **attributes)
+
+
 LINEAR: dict[str, Callable] = {
     "view": view_tangent,
     "sum": sum_tangent,
@@ -345,6 +352,7 @@ LINEAR: dict[str, Callable] = {
     "_convolution": product_tangent,
     "_window_sum": same_op,
     "_pick": same_op,
+    "_pick_log": picked_tangent,
     "_fft": same_op,
     "_rfft": same_op,
     "_irfft": same_op,

@@ -9,6 +9,7 @@ from ..grad_mode import no_grad
 from . import Op, Tensor, tracks
 from .binary import where
 from .gather import take
+from .row import log_softmax
 
 
 class Pick(Op):
@@ -54,4 +55,36 @@ def pick_gradient(g: Tensor, x_shape: tuple, index: Tensor, dim: int) -> Tensor:
     return where(choices == index.unsqueeze(dim), g.unsqueeze(dim), 0.0)
 
 
+class PickLog(Op):
+    """The same of log_softmax(x, dim), which is `y` for the derivatives.
+
+    A gradient of the log-softmax would sum every row of what is zero but for one element; that sum is known here.
+    """
+
+    batches = True
+    inlines = False
+
+    def __call__(self, x: Tensor, index: Tensor, dim: int) -> Tensor:
+        logs = log_softmax(x, dim)
+        with no_grad():
+            result = pick(logs.detach(), index, dim)
+        if tracks(x):
+            from ..autograd.graph import attach
+
+            attach(self, result, (x, logs), {"index": index, "dim": dim})
+        return result
+
+    def evaluate(self, node: Any, arrays: list):
+        raise AssertionError("it is recorded as a reading at computed places")
+
+
+def pick_log_gradient(g: Tensor, y: Tensor, index: Tensor, dim: int) -> Tensor:
+    g = g.unsqueeze(dim)
+    if y.device.type == "cpu":
+        return (y.exp() * -g).scatter_add(dim, index.unsqueeze(dim), g)
+    choices = ramp(y._shape[dim], y.device, y.ndim - dim - 1)
+    return where(choices == index.to(choices.dtype).unsqueeze(dim), g, 0.0) - y.exp() * g
+
+
 pick = Pick("_pick", vjp=(pick_gradient,), public=False, grad_name="NllLoss")
+pick_log = PickLog("_pick_log", vjp=(pick_log_gradient,), public=False, grad_name="NllLoss")

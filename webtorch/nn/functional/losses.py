@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import webtorch
@@ -15,7 +16,7 @@ from ...ops import TABLE, common_device
 from ...ops.binary import where
 from ...ops.elementwise import not_for_complex
 from ...ops.gather import take
-from ...ops.pick import pick
+from ...ops.pick import pick, pick_log
 from ...precision import autocasts
 from ...shapes import numel
 from ...tensor import Tensor
@@ -85,9 +86,11 @@ def nll_loss(
 
 
 def class_losses(
-    call: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
+    call: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, choose: Callable = pick
 ) -> tuple[Tensor, Tensor | None]:
-    """-w[target] * input[target] and w[target] (None when all weights are 1); zero where the target is ignored."""
+    """-w[target] * input[target] and w[target] (None when all weights are 1); zero where the target is ignored.
+
+    `choose` is `pick`, or `pick_log` of what the logarithms of probabilities are still to be computed of."""
     if not input.ndim:
         raise ShapeError(f"{call}: input must have at least one dimension (the classes)")
     dim = 0 if input.ndim == 1 else 1
@@ -116,7 +119,7 @@ def class_losses(
         index = checked(target, classes, dim, call, wrap=False)
     else:
         index = checked(where(kept, target, 0), classes, dim, call, wrap=False)
-    losses = -pick(input, index, dim)
+    losses = -choose(input, index, dim)
     weights = kept.to(input.dtype)
     if weight is not None:
         weights = weights * take(weight.detach(), [index], (0,))
@@ -155,7 +158,6 @@ def cross_entropy(
         raise ShapeError("cross_entropy: input must have at least one dimension (the classes)")
     dim = 0 if input.ndim == 1 else 1
     classes = input._shape[dim]
-    logs = log_softmax(input, dim)
     spread = (-1,) + (1,) * (input.ndim - dim - 1)
     if target.dtype.is_floating_point:
         if target._shape != input._shape:
@@ -165,16 +167,17 @@ def cross_entropy(
             )
         if label_smoothing:
             target = target * (1 - label_smoothing) + label_smoothing / classes
-        products = logs * target
+        products = log_softmax(input, dim) * target
         if weight is not None:
             products = products * weight.reshape(spread)
         losses = -products.sum(dim)
         if reduction == "mean":
             return losses.sum() / max(1, numel(losses._shape))
         return reduced(losses, reduction)
-    losses, weights = class_losses("cross_entropy", logs, target, weight, ignore_index)
+    losses, weights = class_losses("cross_entropy", input, target, weight, ignore_index, pick_log)
     if not label_smoothing:
         return weighted(losses, weights, reduction)
+    logs = log_softmax(input, dim)
     others = -(logs if weight is None else logs * weight.reshape(spread)).sum(dim)
     others = where(target != ignore_index, others, 0.0)
     return weighted(losses * (1 - label_smoothing) + others * (label_smoothing / classes), weights, reduction)
