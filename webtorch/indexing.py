@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from . import batching, creation, dtypes, elsewhere, engine, grad_mode
+from . import batching, creation, dtypes, elsewhere, engine
 from .autograd import inplace
 from .errors import DeviceError, DTypeError, IndexShapeError, ShapeError, coded_error
+from .grad_mode import no_grad
 from .ops import TABLE, common_device
 from .ops.binary import where
 from .ops.gather import put, take
@@ -64,7 +65,7 @@ def checked(index: Tensor, size: int, dim: int, call: str, wrap: bool = True) ->
                 wrapped = creation.leaf(np.where(array < 0, array + size, array), index.device)
                 return batching.hidden(wrapped, levels) if levels else wrapped
         return index
-    with grad_mode.no_grad():
+    with no_grad():
         if numel(index._shape):
             levels = batching.levels_of(index)
             whole = batching.exposed(index, levels) if levels else index
