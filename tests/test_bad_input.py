@@ -163,6 +163,28 @@ OTHERS = {
         ShapeError,
         r"Expected size 3 but got size 4 for tensor number 1 in the list \(shape \[2, 4\]\)",
     ),
+    "negative deviation": (lambda: webtorch.normal(0.0, -1.0, (2,)), RuntimeError, "std >= 0.0, but found std -1"),
+    "normal_": (lambda: ones(2).normal_(0.0, -1.0), RuntimeError, "std >= 0.0"),
+    "uniform_": (lambda: ones(2).uniform_(3, -1), RuntimeError, "from=3 > to=-1"),
+    "gradient": (lambda: webtorch.gradient(ones(3, 3), dim=(1, -1)), ShapeError, "multiple times"),
+    "negative rtol": (lambda: webtorch.isclose(ones(2), ones(2), rtol=-0.4), RuntimeError, "rtol must be greater"),
+    "negative atol": (lambda: webtorch.allclose(ones(2), ones(2), atol=-0.4), RuntimeError, "atol must be greater"),
+    "rrelu": (lambda: functional("rrelu")(ones(2), 0.3, 0.1), ValueError, "less than or equal to the upper"),
+    "negative margin": (
+        lambda: functional("triplet_margin_loss")(ones(2, 3), ones(2, 3), ones(2, 3), margin=-1.0),
+        ValueError,
+        "margin must be greater than 0, got -1",
+    ),
+    "filled with a complex number": (
+        lambda: ones(2).masked_fill(ones(2) > 0, webtorch.tensor(1j)),
+        DTypeError,
+        "complex64 does not fit into",
+    ),
+    "centre of a symmetric window": (
+        lambda: webtorch.signal.windows.exponential(3, center=1),
+        ValueError,
+        "Center must be None",
+    ),
     "cat nothing": (lambda: webtorch.cat([]), ValueError, "non-empty list of Tensors"),
     "cat a number": (lambda: webtorch.cat([ones(1), 1]), TypeError, "expected Tensor as element 1"),
     "stack": (

@@ -1,17 +1,87 @@
-"""Random numbers of further distributions written into a tensor, and forks of the random state."""
+"""Random numbers written into a tensor, and forks of the random state."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
 
-from . import random
-from .random import Generator, in_place, standard_normal, uniform
+from . import dtypes, random
+from .errors import DTypeError
+from .ops.parts import view_as_complex
+from .random import Generator, check_deviation, complex_share, randint, standard_normal, uniform
 from .tensor import Tensor
 
 __all__ = ["fork_rng"]
+
+
+def in_place(values=None, *, kinds: tuple[str, ...] = ("float",)):
+    """Make `values(self, ...)` the method `name_` that writes what it gives into the tensor, of one of these kinds."""
+    if values is None:
+        return functools.partial(in_place, kinds=kinds)
+    name = values.__name__
+
+    @functools.wraps(values)
+    def method(self: Tensor, *args: Any, **given: Any) -> Tensor:
+        from .autograd import inplace
+
+        inplace.check_target(self, name)
+        if self.dtype.kind not in kinds:
+            raise DTypeError(
+                f"{name}: its numbers are no {self.dtype}; fill a float32 tensor and convert that with .to()"
+            )
+        return inplace.assign(self, values(self, *args, **given).to(self.dtype), name, True)
+
+    setattr(Tensor, name, method)
+    return method
+
+
+@in_place(kinds=("float", "complex"))
+def uniform_(
+    self: Tensor, low: float = 0.0, to: float = 1.0, generator: Generator | None = None, **given: float
+) -> Tensor:
+    """Uniform random numbers in [low, to); `low` is called `from`, a Python keyword, in PyTorch: `uniform_(0, 2)`."""
+    low = given.get("from", low)
+    if low > to:
+        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low} > to={to}")
+    if self.dtype.is_complex:
+        parts = uniform((*self._shape, 2), self.device, generator) * (to - low) + low
+        return view_as_complex(parts)
+    return uniform(self._shape, self.device, generator) * (to - low) + low
+
+
+@in_place(kinds=("float", "complex"))
+def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Normal random numbers."""
+    check_deviation("normal_", std)
+    if self.dtype.is_complex:
+        parts = standard_normal((*self._shape, 2), self.device, generator)
+        return view_as_complex(parts * (std * complex_share(self.dtype))) + mean
+    return standard_normal(self._shape, self.device, generator) * std + mean
+
+
+@in_place(kinds=("float", "int", "uint", "bool"))
+def bernoulli_(self: Tensor, p: Any = 0.5, generator: Generator | None = None) -> Tensor:
+    """1 with probability `p`, else 0."""
+    return uniform(self._shape, self.device, generator) < p
+
+
+@in_place(kinds=("float", "int", "uint", "bool"))
+def random_(self: Tensor, low: int = 0, to: int | None = None, generator: Generator | None = None) -> Tensor:
+    """Random integers in [low, to); `random_(to)` starts at 0, `random_()` draws all the dtype holds exactly."""
+    if to is None and low:
+        low, to = 0, low
+    if to is None:
+        to = (
+            1 << {2: 11, 4: 24, 8: 53}[self.dtype.itemsize]
+            if self.dtype.is_floating_point
+            else 2
+            if self.dtype is dtypes.bool_
+            else dtypes.iinfo(self.dtype).max
+        )
+    return randint(low, to, self._shape, device=self.device, generator=generator)
 
 
 def check(call: str, fits: bool, what: str) -> None:

@@ -36,6 +36,8 @@ def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: in
     """
     dims = tuple(builtins_range(input.ndim)) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
     places = [normalize_dim(one, input.ndim, "gradient") for one in dims]
+    if len(set(places)) < len(places):
+        raise ShapeError(f"gradient: a dimension appears multiple times in the list of dims {list(dims)}")
     if isinstance(spacing, (list, tuple)):
         steps = list(spacing)
     else:

@@ -595,6 +595,8 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
             raise ShapeError(
                 f"masked_fill: only supports a 0-dimensional value tensor, but got shape {list(value._shape)}"
             )
+        if value.dtype.is_complex and not input.dtype.is_complex:
+            raise DTypeError(f"masked_fill: a value of {value.dtype} does not fit into {input.dtype}; pass value.real")
         value = value.to(device=input.device, dtype=input.dtype)
     else:
         value = creation.full((), value, dtype=input.dtype, device=input.device)

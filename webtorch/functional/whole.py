@@ -42,6 +42,9 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     """
     if input.dtype is not other.dtype:
         raise DTypeError(f"isclose: {input.dtype} did not match {other.dtype}; convert one with .to(dtype)")
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if value < 0:
+            raise RuntimeError(f"isclose: {name} must be greater than or equal to zero, but got {value}")
     if not input.dtype.is_differentiable:
         if not rtol and not atol:
             return input == other

@@ -146,6 +146,8 @@ def exponential(place: np.ndarray, span: int, *, center: float | None = None, ta
     """
     if tau <= 0:
         raise ValueError(f"signal.windows.exponential: Tau must be positive, got: {tau} instead.")
+    if center is not None and span < len(place):
+        raise ValueError("signal.windows.exponential: Center must be None for symmetric windows; pass sym=False")
     return np.exp(-np.abs(place - (span / 2 if center is None else center)) / tau)
 
 

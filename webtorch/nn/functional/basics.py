@@ -68,6 +68,10 @@ def rrelu(
     >>> webtorch.nn.functional.rrelu(webtorch.tensor([-1.0, 2.0]), 0.25, 0.25)
     tensor([-0.2500,  2.0000])
     """
+    if lower > upper:
+        raise ValueError(
+            f"rrelu(lower={lower}, upper={upper}): lower bound should be less than or equal to the upper bound"
+        )
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace=inplace)
     slope = webtorch.rand_like(input.detach()) * (upper - lower) + lower

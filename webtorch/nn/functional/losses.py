@@ -506,6 +506,8 @@ def triplet_margin_loss(
     ... )
     tensor(0.5858)
     """
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
     near, far = pairwise_distance(anchor, positive, p, eps), pairwise_distance(anchor, negative, p, eps)
     if swap:
         far = TABLE["minimum"](far, pairwise_distance(positive, negative, p, eps))
