@@ -764,7 +764,9 @@ def test_division_by_what_the_host_has_prepared():
     edges = {2**k + d for k in range(33) for d in (-2, -1, 0, 1, 2)} | {3, 5, 7, 10, 641, 1000, 6700417, 4095 * 4097}
     sizes = np.array(sorted(e for e in edges if 2 <= e < 2**32), np.uint64)
     sizes = np.concatenate([sizes, generator.integers(2, 1 << 32, 500, np.uint64)])
-    numbers = np.concatenate([sizes, [0, 1, 2**32 - 1], generator.integers(0, 1 << 32, 500, np.uint64)]).astype(np.uint64)
+    numbers = np.concatenate([sizes, [0, 1, 2**32 - 1], generator.integers(0, 1 << 32, 500, np.uint64)]).astype(
+        np.uint64
+    )
     x, size = (array.ravel() for array in np.meshgrid(numbers, sizes))
     x = np.concatenate([x, x // size * size, np.maximum(x // size * size, 1) - 1])
     size = np.tile(size, 3)
