@@ -83,6 +83,7 @@ SWIFTSHADER_FILES = (
 SENSITIVE = (
     "tests/test_ops.py", "tests/test_prelude.py", "tests/test_shaders.py", "tests/test_backend_wgpu.py",
     "tests/test_driver_algebra.py", "tests/test_row_kernels.py", "tests/test_gpu_variants.py",
+    "tests/test_coverage.py",
 )  # fmt: skip
 SENSITIVE_ON_OPENGL = ("tests/test_ops.py", "-k", "awkward or layouts or reductions_over or matmul")
 

@@ -28,7 +28,7 @@ def run(name: str, device: str, *arguments: object, folder: pathlib.Path = ROOT)
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=300,
+        timeout=900,  # only a program that hangs needs as long: SwiftShader takes minutes over some
         check=False,
     )
     assert done.returncode == 0, f"{name} on {device}:\n{done.stdout}\n{done.stderr}"
