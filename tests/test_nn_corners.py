@@ -67,6 +67,7 @@ def wrapped_after_cutting(m):
 @program
 def single_numbers(m):
     F, x, none = m.nn.functional, m.tensor(2.0), m.tensor(0)
+    yield F.multi_margin_loss(numbers(m, 5), m.tensor([2]), reduction="none")
     yield F.multi_margin_loss(x, none), F.multi_margin_loss(x, none, reduction="none")
     yield F.multilabel_margin_loss(x, none), F.multilabel_margin_loss(x, m.tensor(-1), reduction="none")
 
@@ -87,6 +88,26 @@ def losses_of_several_dimensions(m):
         F.linear_cross_entropy(x, w, chances, reduction="none"),
         F.linear_cross_entropy(x[0], w[:, 0, 0], target[0, 0, 0]),
     )
+
+
+@program
+def a_module_with_several_outputs(m):
+    loss = m.nn.LinearCrossEntropyLoss(3, 5, out_features=(2, 3), bias=True, weight=m.arange(1.0, 6.0))
+    yield [[name, list(value.shape)] for name, value in loss.state_dict().items()], repr(loss)
+    with m.no_grad():
+        loss.linear.weight.copy_(numbers(m, 30, 3, seed=1))
+        loss.linear.bias.copy_(numbers(m, 30, seed=2))
+    total = loss(numbers(m, 4, 3), m.tensor(np.random.default_rng(3).integers(0, 5, (4, 2, 3))))
+    total.backward()
+    yield total, loss.linear.weight.grad, loss.linear.bias.grad
+    yield m.nn.functional.kl_div(m.tensor(-0.5), m.tensor(0.25), reduction="batchmean")
+
+
+@program
+def statistics_of_nothing(m):
+    norm = m.nn.BatchNorm2d(2)
+    norm(m.ones(0, 2, 3, 3))
+    yield norm.running_mean, norm.running_var, norm.num_batches_tracked
 
 
 @program

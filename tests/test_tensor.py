@@ -93,6 +93,14 @@ def ramps_of_integers(m):
 
 
 @program
+def sums_of_numbers(m):
+    for x, y in ((7, -2), (7.5, 2), (5, 1.5)):
+        yield [function(x, y) for function in (m.add, m.sub, m.mul, m.div, m.true_divide, m.floor_divide)]
+    yield m.add(True, True), m.view_as_real(m.mul(1 + 2j, 3)), m.div(7, 2, rounding_mode="trunc"), m.add(1, 2, alpha=3)
+    yield error(TypeError, "ust be", lambda: m.maximum(1, 2))
+
+
+@program
 def summed_to_size(m):
     for dtype in (m.int32, m.bool, m.float32):
         x = m.ones(2, 3, dtype=dtype)

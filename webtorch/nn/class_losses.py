@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import webtorch
 
 from ..errors import ShapeError
+from ..shapes import numel
 from ..tensor import Tensor
 from . import functional as F
 from .containers import ModuleList, Sequential
@@ -141,7 +142,9 @@ class TripletMarginWithDistanceLoss(Module):
 
 
 class LinearCrossEntropyLoss(Module):
-    """A linear layer to the classes and the cross-entropy of what it gives.
+    """A linear layer to the classes, and to as many outputs as `out_features` says, and the cross-entropy of what it gives.
+
+    Raises ShapeError unless `weight` has one number per class.
 
     >>> import webtorch
     >>> webtorch.nn.LinearCrossEntropyLoss(3, 5)(webtorch.rand(2, 3), webtorch.tensor([0, 4])).shape
@@ -164,23 +167,35 @@ class LinearCrossEntropyLoss(Module):
         options: Any = None,
     ) -> None:
         super().__init__()
-        if out_features:
-            raise NotImplementedError("LinearCrossEntropyLoss: out_features is not available; leave it ()")
-        self.in_features, self.num_classes = in_features, num_classes
+        if weight is not None and weight.shape != (num_classes,):
+            raise ShapeError(f"expected weight shape to be {(num_classes,)}, got {tuple(weight.shape)}")
+        self.in_features, self.num_classes, self.out_features = in_features, num_classes, tuple(out_features)
         self.reduction, self.ignore_index, self.label_smoothing = reduction, ignore_index, label_smoothing
-        self.linear = Linear(in_features, num_classes, bias=bias, device=device, dtype=dtype)
+        outputs = num_classes * numel(self.out_features)
+        self.linear = Linear(in_features, outputs, bias=bias, device=device, dtype=dtype)
         self.register_buffer("weight", weight)
+        self.options = options
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        outputs = (self.num_classes, *self.out_features)
+        bias = self.linear.bias
         return F.linear_cross_entropy(
             input,
-            self.linear.weight,
+            self.linear.weight.reshape((*outputs, self.in_features)),
             target,
-            linear_bias=self.linear.bias,
+            linear_bias=None if bias is None else bias.reshape(outputs),
             weight=self.weight,
             reduction=self.reduction,
             ignore_index=self.ignore_index,
             label_smoothing=self.label_smoothing,
+        )
+
+    def extra_repr(self) -> str:
+        """Its sizes and settings, for printing."""
+        return (
+            f"in_features={self.in_features}, num_classes={self.num_classes}, out_features={self.out_features}, "
+            f"bias={self.linear.bias is not None}, reduction={self.reduction}, ignore_index={self.ignore_index}, "
+            f"label_smoothing={self.label_smoothing}, options={self.options}"
         )
 
 

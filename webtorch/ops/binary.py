@@ -413,6 +413,9 @@ Integers divided by 0 raise RuntimeError on the cpu and give 0 on webgpu. Raises
 tensor([ 3, -4])
 """)
 
+for _row in (add, _add_scaled, sub, _sub_scaled, mul, div, _div_trunc, _div_floor, floor_divide):
+    _row.of_numbers = True  # PyTorch adds 1 and 2, but takes no maximum of them
+
 remainder = Elementwise("remainder", numpy=numpy_remainder, dtype=no_bool, domain=(0.3, 3.0),
     wgsl={"float": "wt_remainder({x}, {y})", "int": "wt_remainder({x}, {y})"},
     vjp=(lambda g: g, lambda g, x, y: -g * _div_floor(x, y)),

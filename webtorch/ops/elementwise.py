@@ -6,6 +6,7 @@ They have no kernel of their own: they are expanded wherever their values are re
 from __future__ import annotations
 
 import functools
+import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -125,6 +126,7 @@ class Elementwise(Op):
     keeps_index = True
     batches = True
     takes_components = True
+    of_numbers = False  # True for a row that takes Python numbers alone
 
     def __init__(
         self,
@@ -272,6 +274,10 @@ class Elementwise(Op):
         call = self.name
         device = common_device(inputs, call)
         if device is None:
+            if self.of_numbers and all(isinstance(value, numbers.Number) for value in inputs):
+                from .. import creation
+
+                return self.apply([creation.tensor(inputs[0]), *inputs[1:]], given)
             raise TypeError(f"{call}({describe(*inputs)}): at least one argument must be a Tensor")
         promoting = inputs[1:] if self.select_first else inputs
         common = result_dtype(promoting)

@@ -362,7 +362,7 @@ def kl_div(
         )
     loss = target.exp() * (target - input) if log_target else TABLE["xlogy"](target, target) - target * input
     if reduction == "batchmean":
-        return loss.sum() / input._shape[0]
+        return loss.sum() / input._shape[0] if input._shape else loss
     return reduced(loss, reduction)
 
 

@@ -63,7 +63,7 @@ def multi_margin_loss(
         terms = terms * weight[index.squeeze(1)].unsqueeze(1)
     classes = creation.arange(x._shape[1], dtype=index.dtype, device=x.device)
     losses = where(classes == index, 0.0, terms).sum(1) / x._shape[1]
-    return reduced(losses if input.ndim == 2 and target.ndim else losses.squeeze(0), reduction)
+    return reduced(losses if target.ndim else losses.squeeze(0), reduction)
 
 
 @autocasts

@@ -140,7 +140,7 @@ def batch_norm(
             (running_mean, average, 1.0),
             (running_var, variance, count / max(count - 1, 1)),
         ):
-            if running is not None:
+            if running is not None and count:
                 settle(running)
                 running.copy_(running * (1 - momentum) + value.detach().reshape(-1) * (momentum * factor))
     return per_channel(centred * (variance + eps).rsqrt(), weight, bias)
