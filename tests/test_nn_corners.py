@@ -54,6 +54,7 @@ def dropped_whole(m):
 @program
 def limits_of_bytes(m):
     yield m.nn.functional.hardtanh(m.arange(5, dtype=m.uint8), -0.5, 2.5)
+    yield m.nn.functional.threshold(m.arange(5, dtype=m.uint8), 1.5, -9), m.threshold(m.arange(-2, 3), -0.5, 7.9)
     yield m.nn.functional.hardtanh(m.arange(-3, 4, dtype=m.int32), -1.5, 2.5)
 
 

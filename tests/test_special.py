@@ -147,3 +147,29 @@ def test_every_name_of_pytorch_is_there():
     helpers = {"Tensor", "torch", "common_args", "multi_dim_common"}
     named = {name for name in dir(torch.special) if not name.startswith("_")} - helpers
     assert named <= set(special.__all__) and all(callable(getattr(special, name)) for name in special.__all__)
+
+
+@pytest.mark.parametrize(
+    ("order", "at", "lower", "upper"),
+    [  # with 40 digits, from integrals of the density
+        (40000.0, 40000.0, 0.5006649038930117, 0.49933509610698834),
+        (40000.0, 39200.0, 2.8449826182949428e-05, 0.999971550173817),
+        (40000.0, 40400.0, 0.9769805906328154, 0.02301940936718461),
+        (16777216.0, 16777216.0, 0.5000324660059028, 0.4999675339940972),
+        (16777216.0, 16760832.0, 3.150817512630294e-05, 0.9999684918248737),
+        (16777216.0, 16789504.0, 0.9986472151978548, 0.0013527848021452316),
+        (1099511627776.0, 1099511627776.0, 0.5000001268203356, 0.4999998731796645),
+        (1099511627776.0, 1099513724928.0, 0.9772498165620472, 0.022750183437952737),
+        (1.2676506002282294e30, 1.2676506002282294e30, 0.5, 0.5),
+        (1e30, 3e38, 1.0, 0.0),
+        (3e38, 1e30, 0.0, 1.0),
+    ],
+)
+def test_incomplete_gamma_functions_of_large_orders(order, at, lower, upper, device):
+    """Around the peak, whose width is far less than the order; and where neighbouring float32 numbers skip it."""
+    kinds = (webtorch.float32,) if device == "webgpu" else (webtorch.float32, webtorch.float64)
+    for dtype in kinds:
+        a, x = (webtorch.tensor([value], dtype=dtype, device=device) for value in (order, at))
+        tolerance = 1e-5 if dtype is webtorch.float32 else 1e-11
+        np.testing.assert_allclose(special.gammainc(a, x).tolist(), [lower], rtol=tolerance, atol=1e-30)
+        np.testing.assert_allclose(special.gammaincc(a, x).tolist(), [upper], rtol=tolerance, atol=1e-30)

@@ -56,8 +56,9 @@ def check_lambd(call: str, inputs: list, given: dict) -> None:
 
 
 def numpy_threshold(x: np.ndarray, threshold: float, value: float) -> np.ndarray:
-    kind = x.dtype.type
-    return np.where(x <= kind(threshold), kind(value), x)  # NaN is not below the threshold
+    kind = x.dtype
+    low, filling = (np.asarray(number).astype(kind) for number in (threshold, value))  # -1 as uint8 is 255
+    return np.where(x <= low, filling, x)  # NaN is not below the threshold
 
 
 def numpy_clip(x: np.ndarray, min_val: float, max_val: float) -> np.ndarray:

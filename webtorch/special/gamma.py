@@ -93,6 +93,16 @@ def peak_integral(a: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     return upper, share
 
 
+def uniform_tail(a: Tensor, x: Tensor, wants_upper: bool) -> Tensor:
+    """Either function for so large an a that two terms of Temme's expansion are exact (DLMF 8.12.3, 8.12.4)."""
+    away = (x - a) / a
+    half = -a * log1p_minus(away)
+    place = away.sign() * half.sqrt()
+    eta = in_range(place * math.sqrt(2) * a.rsqrt(), -0.1, 0.1)
+    rest = (-half).exp() * (2 * math.pi * a).rsqrt() * (-1 / 3 + eta / 12 - eta * eta * (2 / 135))
+    return 0.5 * place.erfc() + rest if wants_upper else 0.5 * (-place).erfc() - rest
+
+
 def incomplete(a: Tensor, x: Tensor, wants_upper: bool) -> Tensor:
     """Either incomplete gamma function, regularised."""
     safe_a, safe_x = in_range(a, 1e-30, LARGE), in_range(x, 0.0, 1e30)  # what is infinite or NaN is put right below
@@ -105,6 +115,8 @@ def incomplete(a: Tensor, x: Tensor, wants_upper: bool) -> Tensor:
     is_upper, share = peak_integral(large, safe_x)
     lower_large, upper_large = where(is_upper, 1 - share, share), where(is_upper, share, 1 - share)
     result = where(a < LARGE, upper_small, upper_large) if wants_upper else where(a < LARGE, lower_small, lower_large)
+    vast = 3e4 if a.dtype.itemsize == 4 else 1e8
+    result = where(a < vast, result, uniform_tail(in_range(a, vast, None), in_range(x, 0.0, None), wants_upper))
     zero, one = (1.0, 0.0) if wants_upper else (0.0, 1.0)
     result = where(x == 0, zero, where(x == INF, where(a == INF, NAN, one), where(a == INF, zero, result)))
     result = where(a == 0, where(x > 0, one, NAN), result)
