@@ -42,6 +42,9 @@ fn wt_total_order_f64(x: f64) -> i64 {
     return bitcast<i64>(x) ^ select(0li, 0x7fffffffffffffffli, wt_signbit_f64(x));
 }
 
+// The same with every NaN above infinity.
+fn wt_sort_key_f64(x: f64) -> i64 { return select(wt_total_order_f64(x), 0x7fffffffffffffffli, wt_isnan_f64(x)); }
+
 fn wt_unordered_f64(x: f64, y: f64) -> bool { return wt_isnan_f64(x) | wt_isnan_f64(y); }
 
 fn wt_eq_f64(x: f64, y: f64) -> bool { return (wt_order_f64(x) == wt_order_f64(y)) & !wt_unordered_f64(x, y); }

@@ -16,6 +16,9 @@ fn wt_le_i32(x: i32, y: i32) -> bool { return x <= y; }
 fn wt_gt_i32(x: i32, y: i32) -> bool { return x > y; }
 fn wt_ge_i32(x: i32, y: i32) -> bool { return x >= y; }
 
+// Some bits of x, counted from the smallest integer on, so that they order as integers do.
+fn wt_digit_i32(x: i32, shift: u32, mask: u32) -> u32 { return ((bitcast<u32>(x) ^ 0x80000000u) >> shift) & mask; }
+
 fn wt_maximum_i32(x: i32, y: i32) -> i32 { return select(x, y, y > x); }
 fn wt_minimum_i32(x: i32, y: i32) -> i32 { return select(x, y, y < x); }
 fn wt_fmax_i32(x: i32, y: i32) -> i32 { return select(x, y, y > x); }

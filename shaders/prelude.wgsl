@@ -61,6 +61,10 @@ fn wt_total_order_f32(x: f32) -> i32 {
     return bitcast<i32>(bitcast<u32>(x) ^ select(0u, 0x7fffffffu, wt_signbit_f32(x)));
 }
 
+// The same with every NaN above infinity; and the number of such an integer.
+fn wt_sort_key_f32(x: f32) -> i32 { return select(wt_total_order_f32(x), 0x7fffffff, wt_isnan_f32(x)); }
+fn wt_sorted_number_i32(x: i32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ select(0u, 0x7fffffffu, x < 0)); }
+
 // NaN wins in maximum and minimum, and loses in fmax and fmin.
 fn wt_maximum_f32(x: f32, y: f32) -> f32 {
     let larger = select(x, y, wt_total_order_f32(y) > wt_total_order_f32(x));

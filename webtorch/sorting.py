@@ -1,5 +1,4 @@
-"""Sorting and what follows from it. On a GPU: a bitonic network of compare-and-exchange steps over whole rows, in which
-equal elements are told apart by their positions, so that the order is stable; on the cpu numpy's stable sort."""
+"""Sorting and what follows from it, by a stable sort: numpy's on the cpu, that of `radix` on a GPU."""
 
 from __future__ import annotations
 
@@ -7,12 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import batching, creation, dtypes
+from . import batching, creation, dtypes, radix
 from .errors import DTypeError, IndexShapeError, ShapeError
-from .functional import method, stack
+from .functional import method
 from .grad_mode import no_grad
+from .ops import tracks
 from .ops.binary import where
-from .ops.pad import pad
+from .ops.gather import take
 from .shapes import normalize_dim
 from .tensor import Tensor
 
@@ -26,42 +26,8 @@ class Sorted(NamedTuple):
     indices: Tensor
 
 
-def precedes(a: Tensor, at_a: Tensor, b: Tensor, at_b: Tensor, count: int, descending: bool) -> Tensor:
-    """Whether a comes before b: NaN is the largest, padding comes last, and of equals the earlier is first."""
-    first = a > b if descending else a < b
-    equal = a == b
-    if a.dtype.is_floating_point:
-        nan_a, nan_b = a.isnan(), b.isnan()
-        first = first | ((nan_a & ~nan_b) if descending else (nan_b & ~nan_a))
-        equal = equal | (nan_a & nan_b)
-    inside_a, inside_b = at_a < count, at_b < count
-    return (inside_a & ~inside_b) | ((inside_a == inside_b) & (first | (equal & (at_a < at_b))))
-
-
-def network(x: Tensor, descending: bool) -> Tensor:
-    """The positions of the elements of each row of a matrix in sorted order, as int32."""
-    rows, count = x._shape
-    width = 1 << max(0, count - 1).bit_length()
-    keys = pad(x, (0, 0), (1, 1), (rows, width), 0)
-    places = creation.ramp_tensor(width, 0, 1, dtypes.int32, x.device).expand((rows, width))
-    size = 2
-    while size <= width:
-        reach = size // 2
-        while reach:
-            blocks = width // (2 * reach)
-            shape = (rows, blocks, 2, reach)
-            (a, b), (at_a, at_b) = keys.reshape(shape).unbind(2), places.reshape(shape).unbind(2)
-            block = creation.leaf(np.arange(blocks) * 2 * reach & size == 0, x.device).reshape((1, blocks, 1))
-            swap = precedes(b, at_b, a, at_a, count, descending) == block
-            keys = stack([where(swap, b, a), where(swap, a, b)], 2).reshape((rows, width))
-            places = stack([where(swap, at_b, at_a), where(swap, at_a, at_b)], 2).reshape((rows, width))
-            reach //= 2
-        size *= 2
-    return places.narrow(1, 0, count)
-
-
-def order(x: Tensor, dim: int, descending: bool) -> Tensor:
-    """The positions along `dim` in sorted order."""
+def in_order(x: Tensor, dim: int, descending: bool) -> tuple[Tensor | None, Tensor]:
+    """The elements along `dim` in sorted order, if they are found on the way, and their positions."""
     if x.dtype.is_complex:
         raise DTypeError(
             f"sort: complex numbers such as those of this tensor ({x.dtype}) have no order; sort their .abs()"
@@ -69,19 +35,24 @@ def order(x: Tensor, dim: int, descending: bool) -> Tensor:
     with no_grad():
         x = x.detach()
         if x._batch:
-            return batching.lifted(lambda whole: order(whole, dim + whole.ndim - x.ndim, descending), x)
-        if x.dtype is dtypes.bool_:
-            x = x.to(dtypes.uint8)
+            return None, batching.lifted(lambda whole: order(whole, dim + whole.ndim - x.ndim, descending), x)
         if x.device.type == "cpu" or not x.numel():
-            array = x._array().reshape(x._shape)
+            array = x.to(dtypes.uint8 if x.dtype is dtypes.bool_ else x.dtype)._array().reshape(x._shape)
             if descending:  # twice reversed, so that of equals the earlier stays first
                 found = x._shape[dim] - 1 - np.flip(np.argsort(np.flip(array, dim), dim, kind="stable"), dim)
             else:
                 found = np.argsort(array, dim, kind="stable")
-            return creation.leaf(np.ascontiguousarray(found.astype(np.int64)), x.device)
+            return None, creation.leaf(np.ascontiguousarray(found.astype(np.int64)), x.device)
         moved = x.movedim(dim, -1)
-        places = network(moved.reshape((-1, moved._shape[-1])), descending)
-        return places.reshape(moved._shape).movedim(-1, dim).to(dtypes.int64).contiguous()
+        values, places = radix.sorted_rows(moved.reshape((-1, moved._shape[-1])), descending)
+        if values is not None:
+            values = values.reshape(moved._shape).movedim(-1, dim).contiguous()
+        return values, places.reshape(moved._shape).movedim(-1, dim).to(dtypes.int64).contiguous()
+
+
+def order(x: Tensor, dim: int, descending: bool) -> Tensor:
+    """The positions along `dim` in sorted order."""
+    return in_order(x, dim, descending)[1]
 
 
 @method
@@ -106,8 +77,24 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     dim = normalize_dim(dim, input.ndim, "sort")
     if not input._shape:
         return Sorted(input.clone(), creation.zeros((), dtype=dtypes.int64, device=input.device))
-    indices = order(input, dim, descending)
-    return Sorted(input.gather(dim, indices), indices)
+    values, indices = in_order(input, dim, descending)
+    if values is None or tracks(input):
+        values = picked(input, dim, indices)
+    return Sorted(values, indices)
+
+
+def picked(input: Tensor, dim: int, indices: Tensor) -> Tensor:
+    """The elements at positions along `dim` that are known to lie inside."""
+    if input.device.type != "webgpu" or input._batch or indices._batch:
+        return input.gather(dim, indices)
+    others = [
+        creation.ramp_tensor(size, 0, 1, dtypes.int32, input.device)
+        .reshape((1,) * other + (-1,) + (1,) * (input.ndim - other - 1))
+        .expand(indices._shape)
+        for other, size in enumerate(indices._shape)
+    ]
+    others[dim] = indices
+    return take(input, others, tuple(range(input.ndim)))
 
 
 @method
@@ -135,7 +122,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     if not input._shape:
         return sort(input)
     indices = order(input, dim, largest).narrow(dim, 0, k).contiguous()
-    return Sorted(input.gather(dim, indices), indices)
+    return Sorted(picked(input, dim, indices), indices)
 
 
 @method
@@ -154,7 +141,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Sor
     if not input._shape:
         return sort(input)
     indices = order(input, dim, False).narrow(dim, k - 1, 1).contiguous()
-    values = input.gather(dim, indices)
+    values = picked(input, dim, indices)
     return Sorted(values, indices) if keepdim else Sorted(values.squeeze(dim), indices.squeeze(dim))
 
 
@@ -186,7 +173,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
         nans = input.detach().isnan()
         first = nans.to(dtypes.uint8).argmax(dim, keepdim=True)
         indices = where(nans.any(dim, keepdim=True), first, indices)
-    values = input.gather(dim, indices)
+    values = picked(input, dim, indices)
     return Sorted(values, indices) if keepdim else Sorted(values.squeeze(dim), indices.squeeze(dim))
 
 
@@ -205,7 +192,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> T
     dim = normalize_dim(dim, input.ndim, "nanmedian")
     count = (~input.detach().isnan()).sum(dim, keepdim=True)
     indices = order(input, dim, False).gather(dim, ((count - 1).clamp(min=0)) // 2)  # NaN is sorted last
-    values = input.gather(dim, indices)
+    values = picked(input, dim, indices)
     return Sorted(values, indices) if keepdim else Sorted(values.squeeze(dim), indices.squeeze(dim))
 
 
