@@ -31,6 +31,7 @@ PENDING_LIMIT = (
 _lock = threading.RLock()
 _recent: list[weakref.ref[Node]] = []  # nodes recorded on lazy devices since the last sweep, kept weakly
 _checks: list[tuple[Node, Callable[[Any], BaseException | None]]] = []
+_asked: weakref.WeakKeyDictionary[Node, set[tuple]] = weakref.WeakKeyDictionary()  # see `was_asked`
 observers: list[Callable[[dict], None]] = []  # told of every kernel that runs: see webtorch.debug
 
 # What kernels depend on besides their graph and the device's limits: modes that change the code of kernels put
@@ -250,6 +251,27 @@ def add_check(node: Node, verdict: Callable[[Any], BaseException | None]) -> Non
         _checks.append((node, verdict))
 
 
+def was_asked(node: Node, question: tuple) -> bool:
+    """Whether `remember` was told of this question: a value never changes, so one check will do.
+
+    A function that is being recorded asks anew: it will be run with other values."""
+    return capture.watching is None and question in _asked.get(node, ())
+
+
+def remember(node: Node, question: tuple) -> None:
+    """Note that a check of `node` was added, and what it asks."""
+    if capture.watching is None:
+        with _lock:
+            _asked.setdefault(node, set()).add(question)
+
+
+def forget_checks() -> None:
+    """Drop all checks; whatever they asked will be asked again."""
+    with _lock:
+        _checks.clear()
+        _asked.clear()
+
+
 def read(node: Node) -> np.ndarray:
     """The flat array of a node's elements as they lie in memory (see `dtypes`); on a GPU this computes, submits, waits
     and copies."""
@@ -291,6 +313,7 @@ def raise_findings(device) -> None:
         others, _checks[:] = _checks[1:], []  # the verdict may read, too
         error = verdict(found)
         if error is not None:
+            forget_checks()
             raise error
         _checks[:0] = others
 

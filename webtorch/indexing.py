@@ -69,17 +69,25 @@ def checked(index: Tensor, size: int, dim: int, call: str, wrap: bool = True) ->
         if numel(index._shape):
             levels = batching.levels_of(index)
             whole = batching.exposed(index, levels) if levels else index
-            bad = ((whole < low) | (whole >= size)).any()
-
-            def verdict(found: np.ndarray) -> Exception | None:
-                return out_of_range(call, int(offending(whole, low, size)), dim, size) if found[0] else None
-
-            engine.add_check(bad._storage.node, verdict)
-            if len(engine._checks) > MAX_CHECKS:
-                engine.synchronize()
+            node, question = whole._storage.node, ("inside", whole._shape, whole._strides, whole._offset, low, size)
+            if not engine.was_asked(node, question):
+                look_over(whole, low, size, dim, call)
+                engine.remember(node, question)
         # Out-of-range entries are brought inside, so that no kernel touches memory that is not its own.
         inside = index.clamp(low, max(size - 1, 0))
         return (inside + (inside < 0) * size) if wrap else inside
+
+
+def look_over(index: Tensor, low: int, size: int, dim: int, call: str) -> None:
+    """Have the next read raise if an entry of `index`, a tensor on a GPU, is not in [low, size)."""
+    bad = ((index < low) | (index >= size)).any()
+
+    def verdict(found: np.ndarray) -> Exception | None:
+        return out_of_range(call, int(offending(index, low, size)), dim, size) if found[0] else None
+
+    engine.add_check(bad._storage.node, verdict)
+    if len(engine._checks) > MAX_CHECKS:
+        engine.synchronize()
 
 
 def offending(index: Tensor, low: int, size: int) -> int:

@@ -22,6 +22,7 @@ _pipelines: OrderedDict[tuple, Any] = OrderedDict()  # kernel key -> (pipeline, 
 _pipelines_device: Any = None  # the device they were made on
 MAX_PIPELINES = 4096
 QUADS_IN_A_ROW = 4  # groups of four elements that an invocation of a large elementwise kernel computes on a CPU adapter
+JUMPING_QUADS_IN_A_ROW = 128  # the same of one that reads all over its inputs: twice as fast with few invocations at a time
 
 
 def prepare(group: Group, device, limits: Limits) -> tuple[Kernel, Any, str]:
@@ -149,6 +150,8 @@ def trace(group: Group, limits: Limits) -> Kernel:
     if limits.is_cpu:
         # An invocation may go round its loops only so many times: one that goes round its own computes one quad.
         kernel.each = 1 if quads < 16384 or has_loops(block) else QUADS_IN_A_ROW
+        if kernel.each > 1 and any(node.op.jumps for node in expanded(group)):
+            kernel.workgroup_size, kernel.each = 8, min(JUMPING_QUADS_IN_A_ROW, quads // 512)
         kernel.parameter("each", kernel.each)
     else:
         kernel.constants += (("$each", "fn each() -> u32 { return 1u; }"),)

@@ -299,8 +299,16 @@ def scatter_type(dtype, kernel: Kernel) -> str:
     if dict(kernel.constants).get("ACCUMULATE"):
         if kind == "i64" and not adds_words(kernel.limits):
             return "atomic<i64>"
+        if adds_floats(kernel):
+            return "atomic<f32>"
         return {"f32": "atomic<u32>", "i32": "atomic<i32>", "i64": "atomic<u32>"}.get(kind, kind)
     return kind
+
+
+def adds_floats(kernel: Kernel) -> bool:
+    """Whether the adapter itself adds float32 numbers to memory, so that none has to be exchanged for its sum."""
+    constants, features = dict(kernel.constants), kernel.limits.features
+    return constants["ACCUMULATE"] == 1 and constants["T"] == "f32" and "shader-float32-atomic" in features
 
 
 def adds_words(limits: Limits) -> bool:
@@ -363,16 +371,16 @@ def writer(slot: int, dtype, names: list[str], kernel: Kernel, fours: bool) -> s
         if kind == "i64" and adds_words(limits):
             body = windowed(names, "i", per_window, lambda name, i: accumulate_words(name, i, limits))
         else:
-            how = dict(kernel.constants)["ACCUMULATE"]
-            body = windowed(names, "i", per_window, lambda name, i: accumulate(name, i, kind, how))
+            how, native = dict(kernel.constants)["ACCUMULATE"], adds_floats(kernel)
+            body = windowed(names, "i", per_window, lambda name, i: accumulate(name, i, kind, how, native))
     else:
         body = windowed(names, "i", per_window, lambda name, i: f"{name}[{i}] = value;")
     return f"fn write_{slot}(i: u32, value: {kind}) {{ {body} }}"
 
 
-def accumulate(name: str, i: str, kind: str, how: int = 1) -> str:
+def accumulate(name: str, i: str, kind: str, how: int, native: bool) -> str:
     """Combine `value` with an element that others may be changing: 1 adds, 2 multiplies, 3 and 4 take the larger, smaller."""
-    if kind == "i32" and how != 2 or kind == "i64" and how == 1:
+    if native or kind == "i32" and how != 2 or kind == "i64" and how == 1:
         return f"{ {1: 'atomicAdd', 3: 'atomicMax', 4: 'atomicMin'}[how] }(&{name}[{i}], value);"
     if kind not in ("f32", "i32"):
         raise DTypeError(f"combining values at repeated indices in {kind} is not possible on webgpu; use device='cpu'")

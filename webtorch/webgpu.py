@@ -232,7 +232,7 @@ def recover() -> None:
         return
     with engine._lock:
         engine._recent.clear()  # what was to be computed with the lost tensors
-        engine._checks.clear()
+        engine.forget_checks()
         reset_device()
         get_device()
 

@@ -45,6 +45,7 @@ class Op:
     moves = False  # only moves elements of its own dtype about: numpy need not know what they mean
     keeps_index = False  # element i of the result needs element i of (broadcast) arguments only
     has_epilogue = True  # elementwise consumers may be computed where the results are stored
+    jumps = False  # reads its arguments at places that other arguments say
     joins = False  # kernels of the same code may share a dispatch: see joined.py
     writes_in_place = False  # the result takes over the memory of an argument
     weight = 1  # how much one expansion costs, in ops

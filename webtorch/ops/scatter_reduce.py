@@ -8,7 +8,7 @@ from .. import codegen, graph
 from ..graph import Operand
 from ..shapes import contiguous_strides, numel
 from . import Op, Tensor, cast_operand, contiguous_node, from_node, tracks
-from .gather import Put, indexed_place, put, split_index, take
+from .gather import Put, indexed_place, put, split_index, take, write_grid
 
 COMBINE = {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
 CODES = {"prod": 2, "amax": 3, "amin": 4}  # what ACCUMULATE says to the writer; 1 is a sum
@@ -23,11 +23,6 @@ class Combine(Op):
     inlines = False
     has_epilogue = False
     stored_arguments = Put.stored_arguments
-
-    def grid(self, kernel, count: int):
-        kernel.workgroup_size = 64
-        kernel.workgroups = -(-count // 64)
-        return kernel
 
     def __call__(self, x: Tensor, y: Tensor, indices: list[Tensor], dims: tuple[int, ...], how: str) -> Tensor:
         attributes = {"dims": dims, "how": how}
@@ -67,7 +62,7 @@ class Combine(Op):
         place.returns = ((indexed_place(place, old, tuple(indices), node.attributes["dims"], *split), None),)
         load = kernel.block("load", ("i",))
         load.returns = ((load.operand(value, 0), value.dtype),)
-        return self.grid(kernel, count)
+        return write_grid(kernel, count)
 
 
 def old_gradient(g: Tensor, out: Tensor, x: Tensor, y: Tensor, indices: list, dims: tuple, how: str) -> Tensor:
