@@ -22,7 +22,9 @@ _pipelines: OrderedDict[tuple, Any] = OrderedDict()  # kernel key -> (pipeline, 
 _pipelines_device: Any = None  # the device they were made on
 MAX_PIPELINES = 4096
 QUADS_IN_A_ROW = 4  # groups of four elements that an invocation of a large elementwise kernel computes on a CPU adapter
-JUMPING_QUADS_IN_A_ROW = 128  # the same of one that reads all over its inputs: twice as fast with few invocations at a time
+JUMPING_QUADS_IN_A_ROW = (
+    128  # the same of one that reads all over its inputs: twice as fast with few invocations at a time
+)
 
 
 def prepare(group: Group, device, limits: Limits) -> tuple[Kernel, Any, str]:

@@ -307,8 +307,7 @@ def scatter_type(dtype, kernel: Kernel) -> str:
 
 def adds_floats(kernel: Kernel) -> bool:
     """Whether the adapter itself adds float32 numbers to memory, so that none has to be exchanged for its sum."""
-    constants, features = dict(kernel.constants), kernel.limits.features
-    return constants["ACCUMULATE"] == 1 and constants["T"] == "f32" and "shader-float32-atomic" in features
+    return dict(kernel.constants).get("ADDS_FLOATS") == "true"
 
 
 def adds_words(limits: Limits) -> bool:

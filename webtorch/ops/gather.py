@@ -282,7 +282,13 @@ class Put(Write):
         node: graph.Node = group.core
         old, value, *indices = node.args
         dims = node.attributes["dims"]
-        constants = (("T", codegen.compute_type(node.dtype)), ("ACCUMULATE", 1 if node.attributes["accumulate"] else 0))
+        kind, accumulate = codegen.compute_type(node.dtype), node.attributes["accumulate"]
+        native = accumulate and kind == "f32" and "shader-float32-atomic" in limits.features
+        constants = (
+            ("T", kind),
+            ("ACCUMULATE", 1 if accumulate else 0),
+            ("ADDS_FLOATS", "true" if native else "false"),
+        )
         kernel = codegen.Kernel(limits, "write", constants)
         kernel.outputs = [node]
         kernel.target = old.node
