@@ -44,7 +44,7 @@ class Pass(Op):
         digit = f"fn digit(key: i32) -> u32 {{ return wt_digit_i32({zero}, shift(), DIGITS - 1u); }}"
         tiles = attributes["tiles"]
         constants = (("T", "i32"), ("DIGITS", 1 << bits), ("$digit", digit), *((("EACH", EACH),) if tiles else ()))
-        kernel = codegen.Kernel(limits, shader + "_tile" if tiles else shader, constants)
+        kernel = codegen.Kernel(limits, shader, constants)
         kernel.outputs = [node]
         chunks = -(-extent // chunk)
         for name, value in (("shift", attributes["shift"]), ("rows", rows), ("extent", extent), ("chunks", chunks),
@@ -81,7 +81,7 @@ class Count(Pass):
         return result
 
     def lower(self, group, limits):
-        return self.kernel(group.core, limits, "sort_count")
+        return self.kernel(group.core, limits, "sort_count_tile" if group.core.attributes["tiles"] else "sort_count")
 
 
 class Move(Pass):
@@ -101,7 +101,7 @@ class Move(Pass):
     def lower(self, group, limits):
         node: graph.Node = group.core
         _, positions, ends = node.args
-        kernel = self.kernel(node, limits, "sort_move")
+        kernel = self.kernel(node, limits, "sort_move_tile" if node.attributes["tiles"] else "sort_move")
         position = kernel.block("position", ("row", "k"))
         position.returns = ((position.operand_at(positions, (0, 0, 1), (1, 1, 2)), dtypes.int32),)
         end = kernel.block("ends", ("i",))
