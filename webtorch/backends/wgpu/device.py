@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from webtorch.backends.wgpu import quick_types, submit
+from webtorch.backends.wgpu import declarations, submit
 from webtorch.backends.wgpu.buffers import Buffer, Memory, Part, Pool, padded, physical_memory, readable, size_class
 from webtorch.backends.wgpu.pipelines import Pipeline, PipelineCache
 from webtorch.backends.wgpu.submit import LOST_HELP, RawCalls, Submitter, is_loss
@@ -122,10 +122,8 @@ def find_adapters() -> tuple[list[Adapter], str]:
 
 
 def _enumerate_adapters() -> list[Adapter]:
+    declarations.load()
     import wgpu
-    from wgpu.backends.wgpu_native import ffi
-
-    quick_types.install(ffi)
 
     # Without a desktop session, Mesa's device selection layer writes error lines to stderr at each look-up; it does
     # nothing else there. The variable is its documented switch.

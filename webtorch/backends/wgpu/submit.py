@@ -61,21 +61,18 @@ class RawCalls:
     """The native functions behind wgpu-py that are called per dispatch, per bind group and per read."""
 
     SIGNATURES = {
-        "wgpuComputePassEncoderSetPipeline": "void(*)(struct WGPUComputePassEncoderImpl *, "
-        "struct WGPUComputePipelineImpl *)",
-        "wgpuComputePassEncoderSetBindGroup": "void(*)(struct WGPUComputePassEncoderImpl *, uint32_t, "
-        "struct WGPUBindGroupImpl *, size_t, uint32_t *)",
-        "wgpuComputePassEncoderDispatchWorkgroups": "void(*)(struct WGPUComputePassEncoderImpl *, "
+        "wgpuComputePassEncoderSetPipeline": "void(*)(WGPUComputePassEncoderImpl *, WGPUComputePipelineImpl *)",
+        "wgpuComputePassEncoderSetBindGroup": "void(*)(WGPUComputePassEncoderImpl *, uint32_t, "
+        "WGPUBindGroupImpl *, size_t, uint32_t *)",
+        "wgpuComputePassEncoderDispatchWorkgroups": "void(*)(WGPUComputePassEncoderImpl *, "
         "uint32_t, uint32_t, uint32_t)",
-        "wgpuDeviceCreateBindGroup": "struct WGPUBindGroupImpl *(*)(struct WGPUDeviceImpl *, "
-        "WGPUBindGroupDescriptor *)",
-        "wgpuBindGroupRelease": "void(*)(struct WGPUBindGroupImpl *)",
-        "wgpuBufferMapAsync": "WGPUFuture(*)(struct WGPUBufferImpl *, uint64_t, size_t, size_t, "
-        "WGPUBufferMapCallbackInfo)",
-        "wgpuBufferGetConstMappedRange": "void *(*)(struct WGPUBufferImpl *, size_t, size_t)",
-        "wgpuBufferUnmap": "void(*)(struct WGPUBufferImpl *)",
-        "wgpuDevicePoll": "uint32_t(*)(struct WGPUDeviceImpl *, uint32_t, uint64_t *)",
-        "wgpuQueueOnSubmittedWorkDone": "WGPUFuture(*)(struct WGPUQueueImpl *, WGPUQueueWorkDoneCallbackInfo)",
+        "wgpuDeviceCreateBindGroup": "WGPUBindGroupImpl *(*)(WGPUDeviceImpl *, WGPUBindGroupDescriptor *)",
+        "wgpuBindGroupRelease": "void(*)(WGPUBindGroupImpl *)",
+        "wgpuBufferMapAsync": "WGPUFuture(*)(WGPUBufferImpl *, uint64_t, size_t, size_t, WGPUBufferMapCallbackInfo)",
+        "wgpuBufferGetConstMappedRange": "void *(*)(WGPUBufferImpl *, size_t, size_t)",
+        "wgpuBufferUnmap": "void(*)(WGPUBufferImpl *)",
+        "wgpuDevicePoll": "uint32_t(*)(WGPUDeviceImpl *, uint32_t, uint64_t *)",
+        "wgpuQueueOnSubmittedWorkDone": "WGPUFuture(*)(WGPUQueueImpl *, WGPUQueueWorkDoneCallbackInfo)",
     }
 
     def __init__(self) -> None:
@@ -83,7 +80,7 @@ class RawCalls:
         from wgpu.backends.wgpu_native._api import libf
 
         for name, expected in self.SIGNATURES.items():
-            found = ffi.typeof(getattr(lib, name)).cname
+            found = ffi.typeof(getattr(lib, name)).cname.replace("struct ", "")  # cffi may name either
             if found != expected:
                 raise RuntimeError(f"{name} is {found}, not {expected}")
         self.ffi = ffi
