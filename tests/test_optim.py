@@ -428,3 +428,43 @@ def test_memory_does_not_grow_over_a_long_training():
         sizes.append(get_device().stats()["active_bytes"])
     assert len(set(kernels[2:])) == 1
     assert sizes[-1] <= sizes[3]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("Adam", {"amsgrad": True, "weight_decay": 0.1}), ("Adamax", {}), ("AdamW", {}), ("NAdam", {}), ("RAdam", {}),
+        ("RMSprop", {"centered": True}),
+        ("Rprop", {}), ("Adagrad", {"initial_accumulator_value": 0.1}), ("Adadelta", {}), ("ASGD", {}),
+        ("SGD", {"momentum": 0.9}),
+        ("LBFGS", {"max_iter": 4, "line_search_fn": "strong_wolfe"}),
+    ],
+)  # fmt: skip
+def test_complex_parameters_move_as_their_parts(name, options, device):
+    """A complex parameter takes the steps that its real and imaginary parts would take as a parameter of their own."""
+    rng = np.random.default_rng(6)
+    pairs, towards = (rng.standard_normal((3, 2)).astype(np.float32) for _ in range(2))
+    ends = []
+    for kind in ("complex", "real"):
+        p, target = on(device)(pairs), on(device)(towards)
+        if kind == "complex":
+            p, target = webtorch.view_as_complex(p), webtorch.view_as_complex(target)
+        p = nn.Parameter(p)
+        optimizer = getattr(optim, name)([p], **options)
+
+        def closure(p=p, target=target, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = ((p - target).abs() ** 2 * 0.5).sum()
+            loss.backward()
+            return loss
+
+        for _ in range(5):
+            optimizer.step(closure)
+        ends.append((webtorch.view_as_real(p.detach()) if kind == "complex" else p.detach()).clone())
+        if kind == "complex" and name in ("Adam", "RMSprop", "Adagrad"):
+            saved = optimizer.state_dict()["state"][0]
+            assert any(getattr(value, "dtype", None) is webtorch.complex64 for value in saved.values())
+            optimizer.load_state_dict(optimizer.state_dict())
+            optimizer.step(closure)
+    assert abs(ends[1].cpu().numpy() - pairs).max() > 1e-4  # it moved
+    np.testing.assert_allclose(ends[0].cpu().numpy(), ends[1].cpu().numpy(), rtol=2e-5, atol=2e-6)

@@ -373,7 +373,9 @@ class Adagrad(Replayable):
             for parameter in group["params"]:
                 state = self.state[parameter]
                 state["step"] = creation.tensor(0.0, device="cpu")
-                state["sum"] = creation.full_like(parameter.detach(), initial_accumulator_value)
+                start = initial_accumulator_value  # of both parts of a complex number
+                value = complex(start, start) if parameter.dtype.is_complex else start
+                state["sum"] = creation.full_like(parameter.detach(), value)
 
     def update(self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         step = counted(state)

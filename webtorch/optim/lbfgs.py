@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import creation, functional, grad_mode
 from ..tensor import Tensor
-from .optimizer import Optimizer
+from .optimizer import Optimizer, real_parts
 
 __all__ = ["LBFGS"]
 
@@ -62,8 +62,10 @@ class LBFGS(Optimizer):
     def _gradient(self) -> Tensor:
         return functional.cat(
             [
-                creation.zeros(p.numel(), dtype=p.dtype, device=p.device) if p.grad is None else p.grad.detach().reshape(-1)
-                for p in self._params
+                creation.zeros(p.numel(), dtype=p.dtype, device=p.device) if gradient is None else gradient.reshape(-1)
+                for p, gradient in (
+                    (numbers(p), None if p.grad is None else numbers(p.grad)) for p in self._params
+                )
             ],
             0,
         )  # fmt: skip
@@ -71,7 +73,7 @@ class LBFGS(Optimizer):
     def _move(self, starts: list[Tensor], distance: float, direction: Tensor) -> None:
         """Set the parameters to where they were plus `distance * direction`."""
         offset = 0
-        for parameter, start in zip(self._params, starts, strict=True):
+        for parameter, start in zip(map(numbers, self._params), starts, strict=True):
             part = direction.narrow(0, offset, parameter.numel()).reshape(parameter.shape)
             parameter.copy_(start + distance * part)
             offset += parameter.numel()
@@ -134,7 +136,7 @@ class LBFGS(Optimizer):
             slope = float((gradient * d).sum())
             if slope > -tolerance_change:
                 break
-            starts = [parameter.detach().clone() for parameter in self._params]
+            starts = [numbers(parameter).clone() for parameter in self._params]
             calls = 0
             if search is not None:
 
@@ -164,6 +166,11 @@ class LBFGS(Optimizer):
             d=d, t=t, old_dirs=steps, old_stps=changes, ro=inverses, H_diag=scale, prev_flat_grad=previous, prev_loss=previous_loss
         )  # fmt: skip
         return original
+
+
+def numbers(tensor: Tensor) -> Tensor:
+    """The real numbers that a tensor holds: the two parts of complex ones."""
+    return real_parts(tensor.detach()) if tensor.dtype.is_complex else tensor.detach()
 
 
 def newton_direction(gradient: Tensor, steps: list, changes: list, inverses: list, scale: float) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import capture, creation, dtypes, engine, grad_mode, graph
 from ..autograd.graph import Hooks, RemovableHandle
+from ..ops.parts import view_as_complex, view_as_real
 from ..tensor import Tensor, from_node
 
 __all__ = ["Optimizer"]
@@ -125,11 +126,24 @@ class Optimizer:
                 for parameter in group["params"]:
                     if parameter.grad is not None:
                         gradient = parameter.grad.detach()
-                        self.update(
+                        self.update_parts(
                             parameter, -gradient if group.get("maximize") else gradient, self.state[parameter], group
                         )
         self.realize()
         return loss
+
+    def update_parts(self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """`update`, of a complex parameter as of its real and imaginary parts; its state is kept complex, too."""
+        if not parameter.dtype.is_complex:
+            self.update(parameter, gradient, state, group)
+            return
+        parts = {name: real_parts(value) if is_complex(value) else value for name, value in state.items()}
+        complex_names = {name for name, value in state.items() if is_complex(value)}
+        self.update(real_parts(parameter.detach()), real_parts(gradient), parts, group)
+        shape = (*parameter._shape, 2)
+        for name, value in parts.items():
+            new = name not in state and isinstance(value, Tensor) and value._shape == shape
+            state[name] = view_as_complex(value) if new or name in complex_names else value
 
     def update(self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """The step of one parameter."""
@@ -274,6 +288,14 @@ def counted(state: dict[str, Any]) -> Any:
 def rate_of(group: dict[str, Any]) -> Any:
     """The learning rate of a group: a number that a scheduler may change between the replays of a compiled step."""
     return group["lr"] if isinstance(group["lr"], Tensor) else capture.live(lambda: group["lr"])
+
+
+def is_complex(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dtype.is_complex
+
+
+def real_parts(value: Tensor) -> Tensor:
+    return view_as_real(value.resolve_conj())
 
 
 def zeros_for(parameter: Tensor) -> Tensor:
