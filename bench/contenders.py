@@ -111,6 +111,8 @@ class Child:
         self.contender = contender
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115
         environment = {**os.environ, **added, "PYTHONWARNINGS": "ignore"}
+        if environment.pop("PYTHONDONTWRITEBYTECODE", None):  # users' libraries have theirs on disk
+            environment["PYTHONPYCACHEPREFIX"] = str(ROOT / "out" / "bytecode")
         self.process = subprocess.Popen(
             [*started, *extra], cwd=ROOT, env=environment, text=True, encoding="utf-8",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,

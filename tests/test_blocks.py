@@ -59,3 +59,19 @@ def test_a_forked_child_makes_threads_of_its_own():
     if child == 0:
         os._exit(0 if (t * 3).sum().item() == 3 << 19 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "bool", "complex64"])
+@pytest.mark.parametrize(
+    "shape, order",
+    [((700, 513), (1, 0)), ((64, 70, 130), (2, 1, 0)), ((3, 600, 300), (0, 2, 1)), ((300, 4, 300), (2, 0, 1))],
+)
+def test_transposed_copies_are_numpys(shape, order, dtype):
+    x = (np.random.default_rng(1).standard_normal(shape) * 100).astype(dtype)
+    view = x.transpose(order)
+    for array in (view, view[:, ::-1], view[..., ::-1], view[1:, ..., 5:]):
+        got = blocks.copied(array)
+        assert got.flags.c_contiguous and not np.shares_memory(got, x)
+        np.testing.assert_array_equal(got, array)
+    t = webtorch.tensor(x, device="cpu").permute(order)
+    np.testing.assert_array_equal(t.contiguous().numpy(), view)

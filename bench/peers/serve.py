@@ -48,7 +48,7 @@ def serve(facts: dict[str, Any], prepare: Callable[..., tuple[Callable, Callable
 
     if sys.argv[-1] == "first":
         answer(value=float(first()))
-        os._exit(0)
+        return  # what libraries do when a process ends, as to keep what the next one starts with, is theirs to do
     answer(**facts)
     run: Any = None
     whole: Any = None

@@ -491,7 +491,7 @@ class Copy(Op):
     keeps_index = True
 
     def evaluate(self, node: graph.Node, arrays: list) -> np.ndarray:
-        return np.array(arrays[0])
+        return blocks.copied(arrays[0])
 
     def emit(self, block, node: graph.Node, index: int) -> int:
         return block.operand(node.args[0], index)
