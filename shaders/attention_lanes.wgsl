@@ -233,14 +233,13 @@ fn main(
         store(row * VALUES + 4u * lane + 32u + i, high_sums[r][i] * factor);
       }
     }
-    if (lane > 0u) {
-      continue;
-    }
-    if (!FINAL) {
-      store(rows * VALUES + row, top[r]);
-      store(rows * VALUES + rows + row, sum);
-    } else if (KEEPS) {
-      store(rows * VALUES + row, select(top[r] + logarithm(sum), infinity(), empty));
+    if (lane == 0u) { // with the others sent on instead, a compiler takes it that they do not come to the next sum
+      if (!FINAL) {
+        store(rows * VALUES + row, top[r]);
+        store(rows * VALUES + rows + row, sum);
+      } else if (KEEPS) {
+        store(rows * VALUES + row, select(top[r] + logarithm(sum), infinity(), empty));
+      }
     }
   }
 }
