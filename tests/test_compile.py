@@ -356,3 +356,17 @@ def test_autocast_is_part_of_the_kind_of_a_call():
             return a @ a
 
     assert [inside(x).dtype for _ in range(4)] == [webtorch.float16] * 4
+
+
+def test_a_step_on_the_cpu_runs_as_it_is():
+    weight = webtorch.ones(3, device="cpu", requires_grad=True)
+    weight.grad = webtorch.ones(3, device="cpu")
+    optimizer = webtorch.optim.Adam([weight], lr=0.5)
+
+    @webtorch.compile
+    def step():
+        optimizer.step()
+        return weight.detach()
+
+    found = [step()[0].item() for _ in range(4)]
+    np.testing.assert_allclose(found, [0.5, 0.0, -0.5, -1.0], atol=1e-5)

@@ -401,15 +401,16 @@ def record(function: Callable, args: tuple, kwargs: dict, tensors: list[Tensor],
             result = function(*args, **kwargs)
         finally:
             capture.end()
-        changed(function, before)
         leaves, spec = tree_flatten(result)
         made = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        devices = {storage.node.device.type for storage, _ in watch.written.values()}
+        if not on_gpu and "webgpu" not in devices | {tensor.device.type for tensor in made}:
+            return result, "as it is"  # all of it happens on the host, each time
+        changed(function, before)
         lasting = [tensor._grad for tensor, _ in watch.gradients.values() if tensor._grad is not None]
         if any(tensor._batch or has_open_graph(tensor) for tensor in (*made, *lasting)):
             return result, "as it is"
-        if any(tensor.device.type != "webgpu" for tensor in made) or not (on_gpu or watch.written or made):
-            return result, "as it is"
-        if any(storage.node.device.type != "webgpu" for storage, _ in watch.written.values()):
+        if any(tensor.device.type != "webgpu" for tensor in made) or devices - {"webgpu"}:
             return result, "as it is"
         if not whole:
             engine.realize_pending()
