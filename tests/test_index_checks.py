@@ -30,14 +30,14 @@ def test_an_index_is_looked_over_once():
 
 def test_another_size_or_view_asks_again():
     index = on_gpu([[0, 4], [1, 2]])
-    assert on_gpu(np.arange(5.0)).take(index).tolist() == [[0, 4], [1, 2]]
+    assert on_gpu(np.arange(5.0, dtype=np.float32)).take(index).tolist() == [[0, 4], [1, 2]]
     with pytest.raises(IndexError, match=OUT):
-        on_gpu(np.arange(4.0))[index].numpy()
-    assert on_gpu(np.arange(4.0))[index[1]].tolist() == [1, 2]
+        on_gpu(np.arange(4.0, dtype=np.float32))[index].numpy()
+    assert on_gpu(np.arange(4.0, dtype=np.float32))[index[1]].tolist() == [1, 2]
     with pytest.raises(IndexError, match=OUT):
-        on_gpu(np.arange(4.0))[index[0]].numpy()
+        on_gpu(np.arange(4.0, dtype=np.float32))[index[0]].numpy()
     with pytest.raises(IndexError, match=OUT):
-        on_gpu(np.arange(4.0))[index[:, 1]].numpy()
+        on_gpu(np.arange(4.0, dtype=np.float32))[index[:, 1]].numpy()
 
 
 def test_a_wrong_index_raises_every_time():

@@ -53,8 +53,9 @@ UNSIGNED = {dtypes.int8: 1 << 7, dtypes.int16: 1 << 15}  # what is added so that
 
 
 def float_keys(x: np.ndarray) -> np.ndarray:
-    bits = np.asarray(x).view(np.int64 if x.dtype == np.float64 else np.int32)
-    largest = np.iinfo(bits.dtype).max
+    wide = x.dtype == np.float64
+    bits = np.asarray(x).view(np.int64) if wide else np.asarray(x).view(np.int32)
+    largest = bits.dtype.type((1 << 63) - 1 if wide else (1 << 31) - 1)
     return np.where(np.isnan(x), largest, np.where(bits < 0, bits ^ largest, bits))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from . import batching, creation, dtypes, radix
 from .errors import DTypeError, IndexShapeError, ShapeError
-from .functional import method
+from .functional.method import method
 from .grad_mode import no_grad
 from .ops import tracks
 from .ops.binary import where
