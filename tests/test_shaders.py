@@ -86,6 +86,7 @@ def test_every_kernel_file_runs():
             webtorch.rand(5, device="webgpu"),
             *attention_and_gradient(),
             webtorch.searchsorted(x[0].sort().values, x[1]),
+            on_gpu(random(2, 600)).argsort(1),
             webtorch.fft.fft(x[:, :14]),
             webtorch.nn.functional.layer_norm(x, (100,)),
             webtorch.nn.functional.layer_norm(x[:, :8], (8,)),
