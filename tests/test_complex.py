@@ -567,6 +567,11 @@ def test_powers_of_two(device):
     x, y = normal(20), normal(20) * 5
     got = w.ldexp(put(x, device), put(y, device)).numpy()
     np.testing.assert_allclose(got, x * 2.0 ** y.astype(complex), rtol=1e-5, atol=1e-6)
+    limits = np.array(
+        [complex(-np.inf, np.inf), complex(-np.inf, 1), complex(np.inf, 0), complex(np.inf, 1)], np.complex64
+    )
+    got = w.exp2(put(limits, device)).numpy()
+    np.testing.assert_array_equal(got, [0, 0, complex(np.inf, 0), complex(np.inf, np.inf)])
 
 
 @pytest.mark.parametrize(

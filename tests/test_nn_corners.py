@@ -68,6 +68,8 @@ def wrapped_after_cutting(m):
 @program
 def single_numbers(m):
     F, x, none = m.nn.functional, m.tensor(2.0), m.tensor(0)
+    whole = m.tensor([3, -2]), m.tensor([1, 4]), m.tensor([-1, 1])
+    yield [F.margin_ranking_loss(*whole, reduction=reduction) for reduction in ("none", "mean", "sum")]
     yield F.multi_margin_loss(numbers(m, 5), m.tensor([2]), reduction="none")
     yield F.multi_margin_loss(x, none), F.multi_margin_loss(x, none, reduction="none")
     yield F.multilabel_margin_loss(x, none), F.multilabel_margin_loss(x, m.tensor(-1), reduction="none")

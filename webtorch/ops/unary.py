@@ -106,7 +106,11 @@ def numpy_complex_sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def numpy_exp2(x: np.ndarray) -> np.ndarray:
-    return np.exp2(x) if x.dtype.kind != "c" else np.exp(x.astype(np.complex128) * LN2).astype(x.dtype)
+    if x.dtype.kind != "c":
+        return np.exp2(x)
+    scaled = np.empty(x.shape, np.complex128)  # part by part: infinity times the 0 in LN2 + 0j would be NaN
+    scaled.real, scaled.imag = x.real * LN2, x.imag * LN2
+    return np.exp(scaled).astype(x.dtype)
 
 
 def numpy_frac(x: np.ndarray) -> np.ndarray:

@@ -448,7 +448,7 @@ def margin_ranking_loss(
     ... )
     tensor(2.)
     """
-    loss = (-target * (input1 - input2) + margin).clamp_min(0)
+    loss = (-target * (input1 - input2) + float(margin)).clamp_min(0)
     return reduced(loss, legacy_reduction(size_average, reduce, reduction))
 
 
