@@ -208,7 +208,8 @@ def tint(session: nox.Session) -> None:
     files = (
         "tests/test_ops.py", "tests/test_gpu_variants.py", "tests/test_determinism.py", "tests/test_shaders.py",
         "tests/test_row_kernels.py", "tests/test_matmul_kernels.py", "tests/test_attention.py", "tests/test_joined.py",
-        "tests/test_fft.py", "tests/test_linalg.py", "tests/test_extending.py", "tests/test_coverage.py",
+        "tests/test_attention_lanes.py", "tests/test_radix.py", "tests/test_fft.py", "tests/test_linalg.py",
+        "tests/test_extending.py", "tests/test_coverage.py",
     )  # fmt: skip
     made = ("python", "-m", "pytest", "-n", "2", "-q", "-p", "collect_shaders", *files)
     session.run(*made, env={**settings(), **chosen})
