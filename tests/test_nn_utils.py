@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import webtorch
-from webtorch import nn
+from webtorch import engine, nn
+from webtorch.backends.wgpu import get_device
 from webtorch.errors import ShapeError
 from webtorch.nn.utils import parametrizations, parametrize, prune, rnn
 
@@ -89,7 +90,9 @@ def test_a_long_sequence_takes_few_kernels_per_step():
     layer(x)[0].sum().item()
     with webtorch.debug.kernels() as ran:
         layer(x)[0].sum().item()
-    assert len(ran) <= 3 * 60 + 8
+    # The four gates, the state and what their derivatives need are seven results and four inputs: a kernel, or two.
+    per_step = 3 if engine.limits_of(get_device()).max_storage_buffers > 10 else 4
+    assert len(ran) <= per_step * 60 + 8
 
 
 # ---- parametrizations ------------------------------------------------------------------------------------------------
