@@ -501,8 +501,27 @@ def next_in(name):
     return reference
 
 
+def sort_key(x):
+    """Integers in the order of floats: the bits, those of negative numbers the other way round; NaN last."""
+    whole = np.int32 if x.dtype == np.float32 else np.int64
+    bits, largest = x.view(whole), np.iinfo(whole).max
+    return np.where(np.isnan(x), largest, np.where(bits < 0, bits ^ largest, bits))
+
+
+def sorted_number(key):
+    return np.where(key < 0, key ^ 0x7FFFFFFF, key).astype(np.int32).view(np.float32)
+
+
+def digit(key, shift, mask):
+    """Some bits of a key, counted from the smallest int32."""
+    return ((key.view(np.uint32) ^ np.uint32(1 << 31)) >> shift) & mask
+
+
 # fmt: off
 CONVERSIONS = [
+    Case("sort_key_f32", sort_key, arguments=F, result="i32"),
+    Case("sorted_number_i32", sorted_number, arguments=("i32",), result="f32"),
+    Case("digit_i32", digit, arguments=("i32", "u32", "u32"), result="u32", domain=lambda key, shift, mask: (key, shift & 31, mask)),
     Case("cast_f32_i32", same(lambda x: x.to(torch.int32)), arguments=F, result="i32"),
     Case("cast_f32_i64", same(lambda x: x.to(torch.int64)), arguments=F, result="i64"),
     Case("cast_f32_u32", low_word, arguments=F, result="u32"),
@@ -593,6 +612,7 @@ FLOAT64 = [
     Case("remainder_f64", remainder, arguments=DD),
     Case("floor_divide_f64", same(torch.floor_divide), arguments=DD),
     Case("trunc_divide_f64", same(lambda x, y: torch.div(x, y, rounding_mode="trunc")), arguments=DD),
+    Case("sort_key_f64", sort_key, arguments=D, result="i64"),
     Case("cast_f32_f64", lambda x: x.astype(np.float64), arguments=F, result="f64"),
     Case("cast_f64_f32", lambda x: x.astype(np.float32), arguments=D, result="f32"),
     Case("cast_i32_f64", lambda x: x.astype(np.float64), arguments=("i32",), result="f64"),
