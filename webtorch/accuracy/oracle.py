@@ -23,6 +23,9 @@ from ..ops.elementwise import Elementwise
 __all__ = ["EITHER_ZERO", "fingerprint", "oracle", "rows"]
 
 
+BITS = ("_sort_key",)  # rows that give bits, not numbers
+
+
 def rows() -> dict[str, Elementwise]:
     """The rows of the op table that compute one or two float32 arguments in float32, by their name in the table.
 
@@ -31,7 +34,7 @@ def rows() -> dict[str, Elementwise]:
     """
     found = {}
     for name, row in TABLE.items():
-        if not isinstance(row, Elementwise) or row.inputs not in (1, 2) or row.select_first:
+        if not isinstance(row, Elementwise) or row.inputs not in (1, 2) or row.select_first or name in BITS:
             continue
         # Rows of other rooms work on random bits, which are no numbers.
         if not type(row).__module__.startswith("webtorch.ops") or "bitcast<" in "".join(row.wgsl.values()):
