@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import batching, creation, dtypes, radix
+from .components import CustomDType, missing
 from .errors import DTypeError, IndexShapeError, ShapeError
 from .functional.method import method
 from .grad_mode import no_grad
@@ -32,6 +33,8 @@ def in_order(x: Tensor, dim: int, descending: bool) -> tuple[Tensor | None, Tens
         raise DTypeError(
             f"sort: complex numbers such as those of this tensor ({x.dtype}) have no order; sort their .abs()"
         )
+    if isinstance(x.dtype, CustomDType):
+        raise missing("sort", x.dtype)
     with no_grad():
         x = x.detach()
         if x._batch:
