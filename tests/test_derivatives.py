@@ -354,7 +354,7 @@ def test_every_differentiable_row_is_checked():
         "_to", "_clone", "_contract", "sum", "prod", "amax", "amin", "permute", "transpose", "t", "expand", "narrow", "_slice", "select",
         "unsqueeze", "squeeze", "view", "flip", "diagonal", "unfold", "_take", "_put", "_pad", "softmax", "log_softmax", "cumsum",
         "cumprod", "_standardize", "_as_strided", "_view_of_base", "_strided_write",
-        "_convolution", "_linear", "_pick", "_window_maximum", "_window_sum",  # in test_nn, once webtorch.nn is imported
+        "_convolution", "_linear", "_pick", "_pick_log", "_window_maximum", "_window_sum",  # in test_nn, once webtorch.nn is imported
         "_attention",  # in test_attention
         "_combine_at",  # in test_counting
         "_hide", "_show", "_spread",  # in test_func: they are vmap
