@@ -13,7 +13,7 @@ from .. import grad_mode
 from ..errors import ShapeError
 from ..shapes import numel
 from . import Op, Tensor, common_device, describe, tracks
-from .matmul import contract
+from .matmul import by_windows, contract
 from .pad import pad
 from .view import slice_, unfold
 
@@ -74,14 +74,28 @@ def window_shape(shape: tuple, low: tuple, size: tuple, room: tuple, stride: tup
 
 
 def windows(
-    x: Tensor, low: tuple, spread: tuple, room: tuple, size: tuple, stride: tuple, dilation: tuple, value: Any
+    x: Tensor,
+    low: tuple,
+    spread: tuple,
+    room: tuple,
+    size: tuple,
+    stride: tuple,
+    dilation: tuple,
+    value: Any,
+    aligned: bool = False,
 ) -> Tensor:
-    """All windows over the last dimensions of `x`, padded and spread out: a view of shape (*rest, *positions, *size)."""
+    """All windows over the last dimensions of `x`, padded and spread out: a view of shape (*rest, *positions, *size).
+
+    `aligned`: in memory, rows are to begin on multiples of four elements.
+    """
     count = len(low)
     rest = x._shape[: x.ndim - count]
     zeros, ones = (0,) * len(rest), (1,) * len(rest)
-    if any(low) or any(step != 1 for step in spread) or tuple(room) != x._shape[x.ndim - count :]:
-        x = pad(x, (*zeros, *low), (*ones, *spread), (*rest, *room), value)
+    whole = (*room[:-1], -(-room[-1] // 4) * 4) if aligned else tuple(room)
+    if any(low) or any(step != 1 for step in spread) or whole != x._shape[x.ndim - count :]:
+        x = pad(x, (*zeros, *low), (*ones, *spread), (*rest, *whole), value)
+    if whole[-1] != room[-1]:
+        x = slice_.view(x, {"dim": x.ndim - 1, "start": 0, "length": room[-1], "step": 1})
     for dim in range(count):
         reach = dilation[dim] * (size[dim] - 1) + 1
         x = unfold.view(x, {"dimension": len(rest) + dim, "size": reach, "step": stride[dim]})
@@ -110,7 +124,8 @@ def correlate(
     device = common_device([x, w], "convolution")
     if 0 in (*positions, images, outputs, groups, inputs, *size):
         return zeros((images, groups * outputs, *positions), dtype=x.dtype, device=device)
-    view = windows(x, low, spread, room, size, stride, dilation, 0.0)  # (n, groups * c, *positions, *size)
+    aligned = not joined and stride[-1] == dilation[-1] == 1 and by_windows(x, size[-1], positions[-1])
+    view = windows(x, low, spread, room, size, stride, dilation, 0.0, aligned)  # (n, groups * c, *positions, *size)
     view = view.reshape((images, groups, inputs, *positions, *size))
     over, within = (
         tuple(range(3, 3 + count)),

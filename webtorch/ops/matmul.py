@@ -21,7 +21,13 @@ MAX_EXTENT = 32768  # products one invocation adds up; longer sums are split (th
 # of 4x4 compiles in 250 ms and saves half a millisecond at 2^17 multiplications, the plain loop compiles in 30 ms.
 FEW_PRODUCTS = 1 << 17
 BLOCKS = {"4x4": (4, 1), "8x4": (8, 1), "8x8": (8, 2)}  # rows, and columns in fours
-SHADERS = {"tiled": "matmul_tiled", "1x1": "matmul_small", "lanes": "matmul_lanes"}  # of the other variants
+SHADERS = {
+    "tiled": "matmul_tiled",
+    "1x1": "matmul_small",
+    "lanes": "matmul_lanes",
+    "windows": "matmul_windows",
+}  # of others
+MOST_TAPS = 8  # neighbours that a window of matmul_windows.wgsl has
 BY_QUADS = {*BLOCKS, "lanes"}
 
 
@@ -177,8 +183,11 @@ class Contract(Op):
         for name, value in (("batches", batch), ("rows", m), ("columns", n), ("extent", k)):
             kernel.parameter(name, value)
         kernel.provisional = not settled
-        self.factor(kernel, "a", a, (nb, nm, nk), ("batch", "m", "k"), variant in BY_QUADS)
-        self.factor(kernel, "b", b, (nb, nk, nn), ("batch", "k", "n"), variant in BY_QUADS)
+        if variant == "windows":
+            walk_windows(kernel, a, b, (nb, nm, nk, nn))
+        else:
+            self.factor(kernel, "a", a, (nb, nm, nk), ("batch", "m", "k"), variant in BY_QUADS)
+            self.factor(kernel, "b", b, (nb, nk, nn), ("batch", "k", "n"), variant in BY_QUADS)
         store_block(kernel, group)
         if variant in BLOCKS:
             height, quads = BLOCKS[variant]
@@ -190,6 +199,13 @@ class Contract(Op):
             kernel.workgroup_size = 8
             kernel.workgroups = batch * -(-m // 16) * -(-n // 32)
             kernel.trips = k // 4 + 4 + 17 * (k // 128 + 1) + 16 * 4
+        elif variant == "windows":
+            taps, wide, high = b.shape[nb + nk - 1], b.shape[-1], 16 if m > 8 else 8 if m > 4 else 4
+            kernel.constants += (("TAPS", taps), ("HEIGHT", high))
+            kernel.store_quads = wide % 4 == 0
+            kernel.workgroup_size = 8
+            kernel.workgroups = batch * -(-m // high) * -(-(n // wide * -(-wide // 4)) // 8)
+            kernel.trips = k // taps * 2 + 17 * (k // 64 + 1) + 16 * 4
         elif tiled:
             kernel.workgroup_size = 256
             kernel.workgroups = batch * -(-m // 64) * -(-n // 64)
@@ -254,17 +270,20 @@ class Contract(Op):
         default = "tiled" if room and not limits.is_cpu else "8x8" if large else "4x4"
         if limits.reproducible:
             return "4x4", True
+        b, (nb, _, nk, _) = node.args[1], node.attributes["groups"]
         lanes = codegen.compute_type(node.dtype) == "f32" and limits.is_cpu and by_lanes()
         if limits.compiles_slowly and batch * m * n * k < FEW_PRODUCTS:
             default = "1x1"
+        elif lanes and has_windows(b, nb, nk):
+            default = "windows"
         elif lanes and m >= 8 and n >= 20:  # else too many lanes would have nothing to do
             default = "lanes"
         if "contract" in tuning.forced:
-            able = {"tiled": room, "lanes": lanes}
-            fitting = {name: 0.0 for name in (*BLOCKS, *SHADERS) if able.get(name, True)}
-            return tuning.choice("contract", "", fitting, default, lambda name: None)  # type: ignore[arg-type,return-value]
+            able = {"tiled": room, "lanes": lanes, "windows": lanes and has_windows(b, nb, nk)}
+            wanted = tuning.forced["contract"]
+            return (wanted if able.get(wanted, True) else default), True
         # Where lanes can share what they read, that is twice as fast as any of the others: nothing to try.
-        if self.trial is not None or default == "lanes" or batch * m * n * k < 1 << 26 or min(m, n) < 16:
+        if self.trial is not None or default in ("lanes", "windows") or batch * m * n * k < 1 << 26 or min(m, n) < 16:
             return self.trial or default, True
         a, b = node.args
         layout = "".join("k" if operand.strides[-1] == 1 else "r" for operand in (a, b))
@@ -335,6 +354,53 @@ class Contract(Op):
             (f"{name.upper()}_OVER_K", "true" if over_k else "false"),
             (f"$quad_{name}", f"fn quad_{name}(batch: u32, {first}: u32, {last}: u32) -> vec4<T> {{ return {body}; }}"),
         )
+
+
+def by_windows(x: Tensor, taps: int, wide: int) -> bool:
+    """Whether a contraction with windows of `taps` neighbours over the rows of `x`, `wide` of them side by side, would be that
+    of matmul_windows.wgsl if rows began on multiples of four."""
+    if x.device.type != "webgpu" or x.dtype is not dtypes.float32 or not 2 <= taps <= MOST_TAPS or wide < 4:
+        return False
+    from ..backends import wgpu as backend
+
+    limits = engine.limits_of(backend.get_device())
+    return limits.is_cpu and not limits.reproducible and by_lanes()
+
+
+def has_windows(b: Operand, nb: int, nk: int) -> bool:
+    """Whether the columns of a right factor are windows over rows of numbers, as matmul_windows.wgsl walks them: the last
+    summed index and the last index of the result are both steps along a row, and rows begin on multiples of four."""
+    if b.dtype.itemsize != 4 or b.offset % 4 or nb + nk in (nb, len(b.shape)):
+        return False
+    inner = (nb + nk - 1, len(b.shape) - 1)
+    if not 2 <= b.shape[inner[0]] <= MOST_TAPS or b.shape[inner[1]] < 4 or any(b.strides[d] != 1 for d in inner):
+        return False
+    return all(stride % 4 == 0 or b.shape[d] == 1 for d, stride in enumerate(b.strides) if d not in inner)
+
+
+def walk_windows(kernel: codegen.Kernel, a: Operand, b: Operand, groups: tuple) -> None:
+    """The holes of matmul_windows.wgsl that say where elements lie: where a row, or a column, begins, and how far each step is
+    from there."""
+    nb, nm, nk, nn = groups
+    for name, operand, ends, begin in (("a", a, (nb + nm, nb + nm + nk), 0), ("b", b, (nb, nb + nk), nb + nk)):
+        own, first, last = ("m", nb, nb + nm) if name == "a" else ("n", begin, nb + nk + nn)
+        for hole, roots, spans, offset in (
+            (f"begin_{name}", ("batch", own), ((0, 0, nb), (1, first, last)), operand.offset),
+            (f"step_{name}", ("k",), ((0, *ends),), 0),
+        ):
+            block = kernel.block(hole, roots)
+            parts = [(root, operand.shape[start:end], operand.strides[start:end]) for root, start, end in spans]
+            block.returns = ((block.index(parts, offset), None),)
+    slots = kernel.slot(a.node), kernel.slot(b.node)
+    kernel.quads.add(slots[1])
+    kernel.parameter("wide", b.shape[-1])
+    kernel.parameter("last_quad", (b.node.size - 1) // 4)
+    # Where both factors are parts of one buffer, that is read in fours only.
+    number = f"read_{slots[0]}(i)" if slots[0] != slots[1] else f"quad_{slots[1]}(i >> 2u)[i & 3u]"
+    kernel.constants += (
+        ("$number_a", f"fn number_a(i: u32) -> T {{ return {number}; }}"),
+        ("$quad_of_b", f"fn quad_of_b(i: u32) -> vec4<T> {{ return quad_{slots[1]}(i); }}"),
+    )
 
 
 def by_lanes() -> bool:
