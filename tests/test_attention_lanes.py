@@ -15,11 +15,12 @@ pytestmark = pytest.mark.gpu
 
 @pytest.fixture(params=["rows", "lanes"])
 def shader(request):
-    """The name of the kernel that is forced; SwiftShader's subgroups have four lanes, and can run only the first."""
+    """Forces a kernel; SwiftShader's subgroups have four lanes, and can run only the first."""
     variant = request.param if by_lanes() else "rows"
     with tuning.force("attention", variant), webtorch.debug.kernels() as ran:
-        yield "attention_lanes" if variant == "lanes" else "attention"
-    assert ("attention_lanes" in {kernel.shader for kernel in ran}) == (variant == "lanes")
+        yield
+    shaders = {kernel.shader for kernel in ran if kernel.shader.startswith("attention")}
+    assert shaders and all(shader.endswith("_lanes") == (variant == "lanes") for shader in shaders)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,37 @@ def test_nan_stays_in_its_row_and_large_scores_do_not_overflow(shader):
     assert np.isnan(got[0, 3]).all()
     rest = np.delete(np.arange(20), 3)
     np.testing.assert_allclose(got[:, rest], plain(q[:, rest], k, v), rtol=1e-4, atol=1e-5)
+
+
+def gradients(q, k, v, g, mask=None, causal=False):
+    """Those of the sum of attention times `g`, in float64."""
+    q, k, v, g = (x.astype(np.float64) for x in (q, k, v, g))
+    scale = q.shape[-1] ** -0.5
+    scores = q @ k.swapaxes(-1, -2) * scale + (0 if mask is None else np.where(mask, 0, -np.inf))
+    if causal:
+        scores = np.where(np.tril(np.ones(scores.shape[-2:], bool)), scores, -np.inf)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    weights /= weights.sum(-1, keepdims=True)
+    change = g @ v.swapaxes(-1, -2)
+    change = weights * (change - (change * weights).sum(-1, keepdims=True)) * scale
+    return change @ k, change.swapaxes(-1, -2) @ q, weights.swapaxes(-1, -2) @ g
+
+
+@pytest.mark.parametrize("budget", [60000, 700])
+@pytest.mark.parametrize(
+    "queries, keys, features, values", [(16, 32, 32, 32), (33, 41, 3, 40), (70, 31, 64, 5), (9, 100, 37, 64)]
+)
+def test_gradients_of_ragged_shapes(shader, queries, keys, features, values, budget, monkeypatch):
+    monkeypatch.setattr(kernels, "BUDGET", budget)
+    arrays = drawn(2, queries, features), drawn(2, keys, features, seed=1), drawn(2, keys, values, seed=2)
+    g, mask = drawn(2, queries, values, seed=3), drawn(queries, keys, seed=4) > -1
+    for given in ({}, {"causal": True}, {"mask": mask}):
+        tensors = [x.requires_grad_() for x in on("webgpu", *arrays)]
+        shown = None if "mask" not in given else webtorch.tensor(mask, device="webgpu")
+        got = scaled_dot_product_attention(*tensors, attn_mask=shown, is_causal=given.get("causal", False))
+        got.backward(webtorch.tensor(g, device="webgpu"))
+        for tensor, expected in zip(tensors, gradients(*arrays, g, **given), strict=True):
+            np.testing.assert_allclose(tensor.grad.numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("budget", [60000, 200])

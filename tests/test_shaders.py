@@ -91,6 +91,7 @@ def test_every_kernel_file_runs():
             webtorch.nn.functional.layer_norm(x, (100,)),
             webtorch.nn.functional.layer_norm(x[:, :8], (8,)),
             on_gpu(random(50, 12)).sum(0),
+            webtorch.nn.functional.conv2d(on_gpu(random(2, 8, 12, 12)), on_gpu(random(16, 8, 3, 3))),
             webtorch.linalg.cholesky(webtorch.eye(5, device="webgpu")),
             webtorch.linalg.solve(webtorch.eye(5, device="webgpu"), x[:5, :2]),
             webtorch.linalg.solve_triangular(webtorch.eye(5, device="webgpu"), x[:5, :2], upper=True),
@@ -105,7 +106,9 @@ def test_every_kernel_file_runs():
     seen = {record.shader + ".wgsl" for record in ran}
     wanted = set(kernel_files()) - {"custom.wgsl"}  # the frame of kernels that users write: see test_extending
     if not by_lanes():  # SwiftShader's subgroups have four lanes
-        wanted -= {"matmul_lanes.wgsl", "attention_lanes.wgsl"}
+        wanted -= {f"{name}_lanes.wgsl" for name in ("matmul", "attention", "attention_gradient")} | {
+            "matmul_windows.wgsl"
+        }
     assert seen == wanted, f"never ran: {sorted(wanted - seen)}"
 
 

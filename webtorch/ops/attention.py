@@ -254,7 +254,7 @@ class Attention(Fused):
         attributes = node.attributes
         mask = others.pop(0) if attributes["masked"] else None
         rows, values = numel(x.shape[:-1]), z.shape[-1]
-        shared = lanes_share(x, z, limits)
+        shared = lanes_share(x, x.shape[-2], values, limits)
         key_quads, value_quads = -(-x.shape[-1] // 4), -(-values // 4)
         # A CPU adapter does best when what it reads serves several queries; GPUs want many invocations instead.
         height = 4 if limits.is_cpu and key_quads + value_quads <= 64 and x.shape[-2] >= 4 else 1
@@ -385,17 +385,18 @@ class AttentionGradient(Fused):
         source = (x, y, z)[which]
         features, values, results = x.shape[-1], z.shape[-1], source.shape[-1]
         rows = numel(source.shape[:-1])
+        scored_quads, other_quads, result_quads = (-(-size // 4) for size in (features, values, results))
+        shared = lanes_share(x, source.shape[-2], results, limits)
+        sizes: tuple = (("SCORED_QUADS", scored_quads), ("OTHER_QUADS", other_quads), ("RESULT_QUADS", result_quads))
         constants = (
             ("T", codegen.compute_type(x.dtype)),
-            ("SCORED_QUADS", -(-features // 4)),
-            ("OTHER_QUADS", -(-values // 4)),
             ("RESULTS", results),
-            ("RESULT_QUADS", -(-results // 4)),
+            *((("PARTS", -(-result_quads // 8)),) if shared else sizes),
             ("WHICH", which),
             ("CAUSAL", "true" if attributes["causal"] else "false"),
             ("CARRIES", "true" if attributes["carries"] else "false"),
         )
-        kernel = codegen.Kernel(limits, "attention_gradient", constants)
+        kernel = codegen.Kernel(limits, "attention_gradient_lanes" if shared else "attention_gradient", constants)
         first, last = attributes["first"], attributes["last"]
         for name, value in (
             ("batches", rows // source.shape[-2]),
@@ -418,20 +419,27 @@ class AttentionGradient(Fused):
             block.returns = ((block.operand_at(one, (0, 0, count), (1, count, count + 1)), sums.dtype),)
         self.rest(kernel, node, mask, others[0] if others else None)
         store_block(kernel, group)
-        kernel.workgroup_size = 64
-        kernel.workgroups = -(-rows // 64)
-        quads = 2 * -(-features // 4) + -(-values // 4)
-        kernel.trips = (last - first) * (quads + 1) + features + values + 2 * results
+        if shared:
+            for name, size in sizes:
+                kernel.parameter(name.lower(), size)
+            kernel.workgroup_size = 8
+            kernel.workgroups = rows // source.shape[-2] * -(-source.shape[-2] // 16)
+            kernel.trips = -(-(last - first) // 32) * (scored_quads + other_quads + 16 + 8 + 1) + 10 * 16
+        else:
+            kernel.workgroup_size = 64
+            kernel.workgroups = -(-rows // 64)
+            kernel.trips = (last - first) * (2 * scored_quads + other_quads + 1) + features + values + 2 * results
         return kernel
 
 
-def lanes_share(x: Operand, z: Operand, limits: Any) -> bool:
-    """Whether attention is computed by attention_lanes.wgsl, whose order of additions is not that of reproducible mode."""
-    able = codegen.compute_type(x.dtype) == "f32" and limits.is_cpu and not limits.reproducible and z.shape[-1] <= 64
+def lanes_share(x: Operand, rows: int, results: int, limits: Any) -> bool:
+    """Whether `results` features of so many rows are computed by the kernels in which lanes share what they read, whose
+    order of additions is not that of reproducible mode."""
+    able = codegen.compute_type(x.dtype) == "f32" and limits.is_cpu and not limits.reproducible and results <= 64
     if not able or not by_lanes():
         return False
-    # With fewer queries, half of what the lanes compute is not wanted.
-    return tuning.forced.get("attention", "lanes" if x.shape[-2] >= 8 else "rows") == "lanes"
+    # With fewer rows, more than half of what the lanes compute is not wanted.
+    return tuning.forced.get("attention", "lanes" if rows >= 8 else "rows") == "lanes"
 
 
 def trips_of_four(quads: int, height: int) -> int:
