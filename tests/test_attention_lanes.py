@@ -24,16 +24,19 @@ def shader(request):
 
 
 @pytest.mark.parametrize(
-    "queries, keys, features, values",
+    "shader, queries, keys, features, values",
     [
-        (16, 32, 32, 32),
-        (33, 41, 3, 8),
-        (70, 31, 64, 64),
-        (9, 100, 16, 5),
-        (8, 33, 1, 36),
-        (17, 3, 20, 33),
-        (130, 129, 4, 4),
+        ("lanes", 16, 32, 32, 32),
+        ("lanes", 33, 41, 3, 8),
+        ("lanes", 70, 31, 64, 64),
+        ("lanes", 9, 100, 16, 5),
+        ("lanes", 8, 33, 1, 36),
+        ("lanes", 17, 3, 20, 33),
+        ("lanes", 130, 129, 4, 4),
+        ("rows", 33, 41, 3, 8),
+        ("rows", 9, 100, 16, 5),
     ],
+    indirect=["shader"],
 )
 def test_ragged_edges(shader, queries, keys, features, values):
     q, k, v = drawn(2, queries, features), drawn(2, keys, features, seed=1), drawn(2, keys, values, seed=2)
@@ -87,9 +90,17 @@ def gradients(q, k, v, g, mask=None, causal=False):
     return change @ k, change.swapaxes(-1, -2) @ q, weights.swapaxes(-1, -2) @ g
 
 
-@pytest.mark.parametrize("budget", [60000, 700])
 @pytest.mark.parametrize(
-    "queries, keys, features, values", [(16, 32, 32, 32), (33, 41, 3, 40), (70, 31, 64, 5), (9, 100, 37, 64)]
+    "shader, queries, keys, features, values, budget",
+    [
+        ("lanes", 16, 32, 32, 32, 60000),
+        ("lanes", 33, 41, 3, 40, 60000),
+        ("lanes", 33, 41, 3, 40, 700),
+        ("lanes", 70, 31, 64, 5, 60000),
+        ("lanes", 9, 100, 37, 64, 700),
+        ("rows", 33, 41, 3, 10, 60000),
+    ],
+    indirect=["shader"],
 )
 def test_gradients_of_ragged_shapes(shader, queries, keys, features, values, budget, monkeypatch):
     monkeypatch.setattr(kernels, "BUDGET", budget)
@@ -104,8 +115,12 @@ def test_gradients_of_ragged_shapes(shader, queries, keys, features, values, bud
             np.testing.assert_allclose(tensor.grad.numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("budget", [60000, 200])
-@pytest.mark.parametrize("given", [{}, {"is_causal": True}], ids=str)
+@pytest.mark.parametrize(
+    "shader, budget, given",
+    [("lanes", 60000, {}), ("lanes", 200, {"is_causal": True}), ("rows", 200, {})],
+    ids=str,
+    indirect=["shader"],
+)
 def test_gradients_with_dropout_whether_carried_on_or_not(shader, given, budget, monkeypatch):
     monkeypatch.setattr(kernels, "BUDGET", budget)
     for got, expected in zip(*dropped("webgpu", given), strict=True):
