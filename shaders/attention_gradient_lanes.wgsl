@@ -114,7 +114,7 @@ fn main(
       let r = begin + i;
       let m = select(at, vec4<u32>(r), WHICH == 0u); // the queries
       let k = select(vec4<u32>(r), at, WHICH == 0u); // the keys
-      let inside = (n < vec4<u32>(stop)) & ((k <= m) | vec4<bool>(!CAUSAL));
+      let inside = (n < vec4<u32>(stop)) & (k <= select(vec4<u32>(0xffffffffu), m, CAUSAL));
       if (WHICH == 0u) {
         logarithms = vec4<T>(logarithm_of(batch, r));
         means = vec4<T>(mean_of(batch, r));
