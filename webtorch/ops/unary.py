@@ -109,7 +109,7 @@ def numpy_exp2(x: np.ndarray) -> np.ndarray:
     if x.dtype.kind != "c":
         return np.exp2(x)
     scaled = np.empty(x.shape, np.complex128)  # part by part: infinity times the 0 in LN2 + 0j would be NaN
-    scaled.real, scaled.imag = x.real * LN2, x.imag * LN2
+    scaled.real, scaled.imag = np.float64(LN2) * x.real, np.float64(LN2) * x.imag
     return np.exp(scaled).astype(x.dtype)
 
 
