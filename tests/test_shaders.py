@@ -13,7 +13,7 @@ import pytest
 from sampling import DTYPES, agree, need, sample
 
 import webtorch
-from webtorch import debug, engine, prelude
+from webtorch import debug, engine, prelude, tuning
 from webtorch.backends.wgpu import get_device
 from webtorch.ops.matmul import by_lanes
 
@@ -101,6 +101,10 @@ def test_every_kernel_file_runs():
 
     with debug.kernels() as ran:
         work()
+        if by_lanes():
+            with tuning.force("attention", "lanes"):  # which small work would not compile
+                for result in attention_and_gradient():
+                    result.numpy()
         with taken_for_a_gpu():
             work()
     seen = {record.shader + ".wgsl" for record in ran}

@@ -23,6 +23,7 @@ from .matmul import by_lanes
 MOST_FEATURES = 256  # what an invocation holds in registers
 BUDGET = 60000  # loop iterations of one invocation
 ENTRIES = 1 << 19  # scores that numpy holds at a time
+WORTH_LANES, WORTH_GRADIENT_LANES = 1 << 18, 1 << 20  # scores for which the kernels of lanes are worth compiling
 
 
 class Dropout(NamedTuple):
@@ -254,7 +255,7 @@ class Attention(Fused):
         attributes = node.attributes
         mask = others.pop(0) if attributes["masked"] else None
         rows, values = numel(x.shape[:-1]), z.shape[-1]
-        shared = lanes_share(x, x.shape[-2], values, limits)
+        shared = lanes_share(x, x.shape[-2], values, limits, rows * y.shape[-2], WORTH_LANES)
         key_quads, value_quads = -(-x.shape[-1] // 4), -(-values // 4)
         # A CPU adapter does best when what it reads serves several queries; GPUs want many invocations instead.
         height = 4 if limits.is_cpu and key_quads + value_quads <= 64 and x.shape[-2] >= 4 else 1
@@ -386,7 +387,8 @@ class AttentionGradient(Fused):
         features, values, results = x.shape[-1], z.shape[-1], source.shape[-1]
         rows = numel(source.shape[:-1])
         scored_quads, other_quads, result_quads = (-(-size // 4) for size in (features, values, results))
-        shared = lanes_share(x, source.shape[-2], results, limits)
+        scores = numel(x.shape[:-1]) * y.shape[-2]
+        shared = lanes_share(x, source.shape[-2], results, limits, scores, WORTH_GRADIENT_LANES)
         sizes: tuple = (("SCORED_QUADS", scored_quads), ("OTHER_QUADS", other_quads), ("RESULT_QUADS", result_quads))
         constants = (
             ("T", codegen.compute_type(x.dtype)),
@@ -432,14 +434,14 @@ class AttentionGradient(Fused):
         return kernel
 
 
-def lanes_share(x: Operand, rows: int, results: int, limits: Any) -> bool:
+def lanes_share(x: Operand, rows: int, results: int, limits: Any, scores: int, worth: int) -> bool:
     """Whether `results` features of so many rows are computed by the kernels in which lanes share what they read, whose
-    order of additions is not that of reproducible mode."""
+    order of additions is not that of reproducible mode. They take longer to compile: fewer than `worth` scores do not pay."""
     able = codegen.compute_type(x.dtype) == "f32" and limits.is_cpu and not limits.reproducible and results <= 64
     if not able or not by_lanes():
         return False
     # With fewer rows, more than half of what the lanes compute is not wanted.
-    return tuning.forced.get("attention", "lanes" if rows >= 8 else "rows") == "lanes"
+    return tuning.forced.get("attention", "lanes" if rows >= 8 and scores >= worth else "rows") == "lanes"
 
 
 def trips_of_four(quads: int, height: int) -> int:
