@@ -104,3 +104,37 @@ def test_sums_without_the_adapters_own_addition():
         text = "".join(kernel.wgsl for kernel in ran)
         native = "shader-float32-atomic" in get_device().features and not without
         assert ("atomicAdd" in text) is native and ("atomicCompareExchangeWeak" in text) is not native
+
+
+def test_what_a_wrong_index_gave_is_never_read():
+    """Not after the error was caught either; nor what is computed from it, before or after."""
+    x = on_gpu(np.arange(5.0, dtype=np.float32))
+    good, wrong, other = x[on_gpu([1, 2])], x[on_gpu([1, 9])], x.gather(0, on_gpu([2, 7]))
+    before = wrong * 2
+    with pytest.raises(IndexError, match="index 9"):
+        good.tolist()
+    assert good.tolist() == [1, 2] and (good + 1).tolist() == [2, 3]
+    written = x.clone()
+    written[:2] = other
+    for value, index in ((wrong, 9), (before, 9), (wrong + 1, 9), (other.sum(), 7), (written, 7), (other[:1], 7)):
+        for _ in range(2):
+            with pytest.raises(IndexError, match=f"index {index}"):
+                value.cpu()
+    assert written.fill_(3).tolist() == [3] * 5  # nothing of it is left
+    assert x.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_what_a_replay_gave_by_a_wrong_index_is_never_read():
+    x = on_gpu(np.arange(5.0, dtype=np.float32))
+    pick = webtorch.compile(lambda x, index: x[index] * 2)
+    for _ in range(3):
+        assert pick(x, on_gpu([1, 4])).tolist() == [2, 8]
+    wrong, right = pick(x, on_gpu([1, 5])), pick(x, on_gpu([0, 4]))
+    with pytest.raises(IndexError, match="an index is out of bounds"):
+        right.tolist()
+    assert right.tolist() == [0, 8]
+    for _ in range(2):
+        with pytest.raises(IndexError, match="an index is out of bounds"):
+            wrong.tolist()
+    with pytest.raises(IndexError, match="an index is out of bounds"):
+        pick(wrong, on_gpu([0, 1])).tolist()

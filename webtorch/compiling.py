@@ -473,7 +473,7 @@ class Recording:
             grad for _, grad in gradients if grad is not None
         ]
         fresh = {id(tensor._storage): tensor._storage for tensor in lasting if tensor._storage in watch.created}
-        pending = [storage.node for storage in (*written, *fresh.values())] + [check for check, _ in engine._checks]
+        pending = [storage.node for storage in (*written, *fresh.values())] + [check for check, _, _ in engine._checks]
         targets = list({id(node): node for node in pending if node.buffer is None}.values())
         if not targets:
             raise Unreplayable
@@ -483,7 +483,7 @@ class Recording:
         places = {name: at if at >= 0 else count + ~at for name, at in whole.places.items()}
         earlier = {id(node): storage for storage, node in watch.written.values()}
         self.sources = [self.source(leaf, earlier, watch) for leaf in whole.leaves]
-        self.checks = [(places[id(check)], verdict) for check, verdict in engine._checks if id(check) in places]
+        self.checks = [(places[id(check)], verdict) for check, verdict, _ in engine._checks if id(check) in places]
         self.writes: list[tuple[tuple, Any]] = [
             (self.finder(storage), self.value(storage.node, places, earlier, watch)) for storage in written
         ]
@@ -615,6 +615,7 @@ class Recording:
                 action()
             values: list[Any] = [None] * self.count
             values.extend(self.node(source, tensors) for source in self.sources)
+            doubts = engine.doubts_of(values[self.count :])
             for at, node in self.steady.items():
                 values[at] = node
             for at, op, shape, dtype, device in self.nodes:
@@ -636,8 +637,9 @@ class Recording:
             except BaseException:
                 self.restore(values, written)
                 raise
-            for at, verdict in self.checks:
-                engine.add_check(made[at], verdict)
+            doubts += tuple(engine.add_check(made[at], verdict) for at, verdict in self.checks)
+            for node in made.values() if doubts else ():
+                engine.depends(node, *doubts)
             for tensor, how in self.gradients:
                 tensor = tensors[tensor] if type(tensor) is int else tensor
                 tensor._grad = None if how is None else self.result(how, tensors, fresh)

@@ -30,8 +30,9 @@ PENDING_LIMIT = (
 
 _lock = threading.RLock()
 _recent: list[weakref.ref[Node]] = []  # nodes recorded on lazy devices since the last sweep, kept weakly
-_checks: list[tuple[Node, Callable[[Any], BaseException | None]]] = []
-_asked: weakref.WeakKeyDictionary[Node, set[tuple]] = weakref.WeakKeyDictionary()  # see `was_asked`
+_checks: list[tuple[Node, Callable[[Any], BaseException | None], Doubt]] = []
+_asked: weakref.WeakKeyDictionary[Node, dict[tuple, Doubt]] = weakref.WeakKeyDictionary()  # see `asked`
+_doubts: weakref.WeakKeyDictionary[Node, tuple[Doubt, ...]] = weakref.WeakKeyDictionary()  # see `depends`
 observers: list[Callable[[dict], None]] = []  # told of every kernel that runs: see webtorch.debug
 
 # What kernels depend on besides their graph and the device's limits: modes that change the code of kernels put
@@ -191,6 +192,8 @@ def realize(nodes: Iterable[Node]) -> None:
         nodes = [node for node in nodes if node.buffer is None]  # another thread may have been faster
         if not nodes:
             return
+        if _doubts:
+            spread_doubts(nodes)
         device = backend.get_device()
         limits = limits_of(device)
         with held_back() as held:
@@ -242,34 +245,77 @@ def realize_pending() -> None:
         realize([node for node in alive if node is not None and node.buffer is None and node.is_live()])
 
 
-def add_check(node: Node, verdict: Callable[[Any], BaseException | None]) -> None:
+class Doubt:
+    """A check on which values depend: still to be looked at, or done, with the error that it ended in if any."""
+
+    __slots__ = ("error", "pending")
+
+    def __init__(self) -> None:
+        self.pending = True
+        self.error: BaseException | None = None
+
+
+def add_check(node: Node, verdict: Callable[[Any], BaseException | None]) -> Doubt:
     """Have `node` read at the next read of any value; `verdict` turns what it holds into an error or None.
 
-    This is how a kernel's findings (an index out of range) become exceptions without a read-back at every op.
+    This is how a kernel's findings (an index out of range) become exceptions without a read-back at every op. What is
+    wrong if they do is said by `depends`.
     """
     with _lock:
-        _checks.append((node, verdict))
+        doubt = Doubt()
+        _checks.append((node, verdict, doubt))
+        return doubt
 
 
-def was_asked(node: Node, question: tuple) -> bool:
-    """Whether `remember` was told of this question: a value never changes, so one check will do.
+def depends(node: Node, *doubts: Doubt) -> None:
+    """Have `node`, and all that will be computed from it, refuse to be read if one of these checks ends in an error."""
+    open_ones = tuple(doubt for doubt in doubts if doubt.pending or doubt.error is not None)
+    if open_ones:
+        with _lock:
+            _doubts[node] = (*_doubts.get(node, ()), *open_ones)
+
+
+def doubts_of(nodes: Iterable[Node]) -> tuple[Doubt, ...]:
+    """All checks on which some of these values depend."""
+    return tuple(dict.fromkeys(doubt for node in nodes for doubt in _doubts.get(node, ())))
+
+
+def spread_doubts(targets: Iterable[Node]) -> None:
+    """What is pending depends on the checks that its arguments depend on. Settled, it has no arguments any more."""
+    found: dict[int, Node] = {}
+    stack = list(targets)
+    while stack:
+        node = stack.pop()
+        if id(node) not in found and node.buffer is None:
+            found[id(node)] = node
+            stack += [argument.node for argument in node.args if hasattr(argument, "node")]
+    for node in sorted(found.values(), key=lambda node: node.number):  # arguments come first
+        sources = [node, *(argument.node for argument in node.args if hasattr(argument, "node"))]
+        doubts = doubts_of(sources)
+        if doubts:
+            _doubts[node] = doubts
+
+
+def asked(node: Node, question: tuple) -> Doubt | None:
+    """The check that `remember` was told of for this question: a value never changes, so one check will do.
 
     A function that is being recorded asks anew: it will be run with other values."""
-    return capture.watching is None and question in _asked.get(node, ())
+    return _asked.get(node, {}).get(question) if capture.watching is None else None
 
 
-def remember(node: Node, question: tuple) -> None:
+def remember(node: Node, question: tuple, doubt: Doubt) -> None:
     """Note that a check of `node` was added, and what it asks."""
     if capture.watching is None:
         with _lock:
-            _asked.setdefault(node, set()).add(question)
+            _asked.setdefault(node, {})[question] = doubt
 
 
 def forget_checks() -> None:
-    """Drop all checks; whatever they asked will be asked again."""
+    """Drop all checks, with the device whose memory they are about; whatever they asked will be asked again."""
     with _lock:
         _checks.clear()
         _asked.clear()
+        _doubts.clear()
 
 
 def read(node: Node) -> np.ndarray:
@@ -286,9 +332,12 @@ def read(node: Node) -> np.ndarray:
     from .backends import wgpu as backend
 
     with _lock:
-        realize([node, *(check for check, _ in _checks)])
+        realize([node, *(check for check, _, _ in _checks)])
         device = backend.get_device()
         raise_findings(device)
+        for doubt in _doubts.get(node, ()):
+            if doubt.error is not None:
+                raise doubt.error.with_traceback(None)
         return device.read(node.buffer, node.nbytes).view(node.dtype.memory)
 
 
@@ -298,24 +347,37 @@ def synchronize() -> None:
 
     with _lock:
         realize_pending()
-        realize([check for check, _ in _checks])
+        realize([check for check, _, _ in _checks])
         device = backend.get_device()
         device.sync()
         raise_findings(device)
 
 
 def raise_findings(device) -> None:
-    """Raise what the first of the checks found that found anything; the others are then forgotten. Checks that could not
-    be looked at, because of an interrupt or for want of memory, are kept for the next read."""
+    """Look at all checks, and raise the first error that one ended in. Those that could not be looked at, because of an
+    interrupt or for want of memory, are kept for the next read. What depends on a check that ended in an error raises it
+    whenever it is read."""
+    if not _checks:
+        return
+    first = None
     while _checks:
-        check, verdict = _checks[0]
+        check, verdict, doubt = _checks[0]
         found = device.read(check.buffer, check.nbytes).view(check.dtype.memory)
         others, _checks[:] = _checks[1:], []  # the verdict may read, too
-        error = verdict(found)
-        if error is not None:
-            forget_checks()
-            raise error
-        _checks[:0] = others
+        try:
+            doubt.error = verdict(found)
+            doubt.pending = False
+        finally:
+            _checks[:0] = others
+        first = first or doubt.error
+    for node, doubts in list(_doubts.items()):
+        wrong = tuple(doubt for doubt in doubts if doubt.error is not None)
+        if wrong:
+            _doubts[node] = wrong
+        else:
+            del _doubts[node]
+    if first is not None:
+        raise first
 
 
 def elapsed(start: float) -> str:

@@ -33,10 +33,11 @@ def method(function):
 # ---- indices --------------------------------------------------------------------------------------------------------
 
 
-def out_of_range(call: str, index: int, dim: int, size: int) -> Exception:
+def out_of_range(call: str, index: int | None, dim: int, size: int) -> Exception:
+    named = "an index" if index is None else f"index {index}"
     return coded_error(
         "at_error_index_out_of_bounds",
-        f"{call}: index {index} is out of bounds for dimension {dim} with size {size}; use an index in [{-size}, {size - 1}]",
+        f"{call}: {named} is out of bounds for dimension {dim} with size {size}; use an index in [{-size}, {size - 1}]",
     )
 
 
@@ -70,29 +71,37 @@ def checked(index: Tensor, size: int, dim: int, call: str, wrap: bool = True) ->
             levels = batching.levels_of(index)
             whole = batching.exposed(index, levels) if levels else index
             node, question = whole._storage.node, ("inside", whole._shape, whole._strides, whole._offset, low, size)
-            if not engine.was_asked(node, question):
-                look_over(whole, low, size, dim, call)
-                engine.remember(node, question)
-        # Out-of-range entries are brought inside, so that no kernel touches memory that is not its own.
+            doubt = engine.asked(node, question)
+            if doubt is None:
+                doubt = look_over(whole, low, size, dim, call)
+                engine.remember(node, question, doubt)
+        # Out-of-range entries are brought inside, so that no kernel touches memory that is not its own; what is computed
+        # with them is refused once they are known.
         inside = index.clamp(low, max(size - 1, 0))
-        return (inside + (inside < 0) * size) if wrap else inside
+        inside = (inside + (inside < 0) * size) if wrap else inside
+        if numel(index._shape):
+            engine.depends(inside._storage.node, doubt)
+        return inside
 
 
-def look_over(index: Tensor, low: int, size: int, dim: int, call: str) -> None:
+def look_over(index: Tensor, low: int, size: int, dim: int, call: str) -> engine.Doubt:
     """Have the next read raise if an entry of `index`, a tensor on a GPU, is not in [low, size)."""
     bad = ((index < low) | (index >= size)).any()
 
     def verdict(found: np.ndarray) -> Exception | None:
-        return out_of_range(call, int(offending(index, low, size)), dim, size) if found[0] else None
+        return out_of_range(call, offending(index, low, size), dim, size) if found[0] else None
 
-    engine.add_check(bad._storage.node, verdict)
+    doubt = engine.add_check(bad._storage.node, verdict)
     if len(engine._checks) > MAX_CHECKS:
         engine.synchronize()
+    return doubt
 
 
-def offending(index: Tensor, low: int, size: int) -> int:
+def offending(index: Tensor, low: int, size: int) -> int | None:
+    """The first entry that is not in [low, size); None for a replay, which found one in another tensor than this."""
     array = engine.read(index.contiguous()._storage.node).reshape(-1)
-    return array[(array < low) | (array >= size)][0]
+    wrong = array[(array < low) | (array >= size)]
+    return int(wrong[0]) if len(wrong) else None
 
 
 def as_index(value: Any, device: Any) -> Tensor:

@@ -251,11 +251,11 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
                 )
             return None
 
-        if input.device.type == "webgpu":
-            engine.add_check(most._storage.node, verdict)
-        elif input.device.type == "cpu" and (wrong := verdict(most.numpy())) is not None:
+        if input.device.type == "cpu" and (wrong := verdict(most.numpy())) is not None:
             raise wrong
         place = place.clamp(0, max(source.numel() - 1, 0)).reshape(input._shape)
+        if input.device.type == "webgpu":
+            engine.depends(place._storage.node, engine.add_check(most._storage.node, verdict))
     if not source.numel():
         return input.clone()
     return where(mask, take(source.reshape((-1,)), [place], (0,)), input)
