@@ -25,6 +25,7 @@ PRELUDE_FILES = (
     "random.wgsl",
     "complex.wgsl",
     "fft_radix.wgsl",
+    "lanes.wgsl",
 )
 PAIRS_FILE = "int64_pairs.wgsl"
 
