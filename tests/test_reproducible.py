@@ -1,11 +1,13 @@
 """Reproducible mode: the same bits on unrelated drivers, however the work is cut into kernels."""
 
+import re
+
 import numpy as np
 import pytest
 from drivers import TESTS, run_on
 
 import webtorch
-from webtorch import engine, prelude, reproducible, webgpu
+from webtorch import engine, prelude, reproducible, shaders_path, webgpu
 from webtorch.backends.wgpu import get_device
 from webtorch.errors import DTypeError, ShaderCompileError
 
@@ -181,7 +183,8 @@ def test_what_drivers_compute_each_in_its_own_way_is_refused(source, why):
 
 
 def test_the_whole_library_can_be_rewritten():
-    """All of it but double precision, and the drivers' own division, which such kernels do not use."""
+    """All but what such kernels do not use: double precision, the drivers' own division, lanes that work together."""
+    lanes = set(re.findall(r"fn (wt_\w+)", shaders_path.read("lanes.wgsl")))
     for pairs in (False, True):
         refused = set()
         for name in prelude.functions():
@@ -189,4 +192,5 @@ def test_the_whole_library_can_be_rewritten():
                 reproducible.rewrite(prelude.closure([name], (), pairs))
             except ShaderCompileError:
                 refused.add(name)
+        refused -= lanes
         assert all(name.endswith("_f64") or name.startswith("wt_native") for name in refused), refused

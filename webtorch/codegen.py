@@ -183,6 +183,7 @@ class Limits:
     max_workgroup_invocations: int
     max_workgroups_per_dimension: int
     max_params: int
+    max_immediates: int  # bytes of parameters that a dispatch can carry itself, without a buffer
     loop_budget: int
     features: frozenset
     is_cpu: bool
@@ -260,11 +261,11 @@ class Kernel:
             return 1
         return self.limits.windows(self.inputs[slot].nbytes)
 
-    def zero(self, number: int) -> int:
-        """One of some words that are always zero, which the driver does not know."""
-        while number >= len(self.zeros):
+    def zero(self, number: int) -> tuple[int, int]:
+        """One bit, by its word and its place there, of some that are always zero, which the driver does not know."""
+        while number // 32 >= len(self.zeros):
             self.zeros.append(self.word(0))
-        return self.zeros[number]
+        return self.zeros[number // 32], number % 32
 
     def parameter(self, name: str, value: int) -> None:
         """A named u32 that the shader file reads as a function: `extent()`."""
@@ -519,7 +520,7 @@ class Block:
 
         Drivers simplify sums as if floats were real numbers: x - x becomes 0 where x is infinite, and (x + 1) - x
         becomes 1. They can do so only for what they see to be the same value, and numbers in the text are such values,
-        too. An argument is hidden by combining its bits with a word of the parameters that happens to be zero.
+        too. An argument is hidden by combining its bits with a bit of the parameters that happens to be zero.
         """
         seen = CONSTANTS if has_constants(expression) else 0
         safe = expression == "{0} * {1}"

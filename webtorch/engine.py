@@ -225,6 +225,7 @@ def limits_of(device) -> Any:
             max_workgroup_invocations=known.max_workgroup_invocations,
             max_workgroups_per_dimension=known.max_workgroups_per_dimension,
             max_params=16384,
+            max_immediates=known.max_immediates,
             loop_budget=known.loop_budget,
             features=device.features,
             is_cpu=device.is_cpu_adapter,
@@ -318,15 +319,16 @@ def forget_checks() -> None:
         _doubts.clear()
 
 
-def read(node: Node) -> np.ndarray:
-    """The flat array of a node's elements as they lie in memory (see `dtypes`); on a GPU this computes, submits, waits
-    and copies."""
+def read(node: Node, start: int = 0, count: int | None = None) -> np.ndarray:
+    """The flat array of a node's elements as they lie in memory (see `dtypes`), or of `count` of them; on a GPU this
+    computes, submits, waits and copies."""
     if capture.watching is not None:
         capture.value_read(node)
     if node.buffer is elsewhere.NO_DATA or node.device.type not in ("cpu", "webgpu"):
-        return elsewhere.download(node)
+        flat = elsewhere.download(node)
+        return flat if count is None else flat[start : start + count]
     if node.device.type == "cpu":
-        return node.buffer
+        return node.buffer if count is None else node.buffer[start : start + count]
     if node.size == 0:
         return np.empty(0, node.dtype.memory)
     from .backends import wgpu as backend
@@ -338,7 +340,9 @@ def read(node: Node) -> np.ndarray:
         for doubt in _doubts.get(node, ()):
             if doubt.error is not None:
                 raise doubt.error.with_traceback(None)
-        return device.read(node.buffer, node.nbytes).view(node.dtype.memory)
+        size = node.dtype.itemsize
+        nbytes = node.nbytes if count is None else count * size
+        return device.read(node.buffer, nbytes, start * size).view(node.dtype.memory)
 
 
 def synchronize() -> None:

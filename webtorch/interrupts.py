@@ -7,9 +7,12 @@ import sys
 import threading
 from typing import Any
 
-# The functions of C themselves: Python's wrappers turn numbers into enumerations and back, which takes twenty times as long.
-_set_handler: Any = getattr(signal.signal, "__wrapped__", signal.signal)
-_get_handler: Any = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
+try:  # the functions of C: Python's wrappers turn numbers into enumerations and back, which takes twenty times as long
+    import _signal as _quick
+except ImportError:
+    _quick = signal
+_set_handler: Any = _quick.signal
+_get_handler: Any = _quick.getsignal
 _SIGINT = int(signal.SIGINT)
 
 # Only the main thread is ever interrupted, so only it comes here and one set of names does.

@@ -32,6 +32,7 @@ PAIRS_FILE = "int64_pairs.wgsl"
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _DECLARATION = re.compile(r"(fn|var|const|override|struct|alias)\b[^;{=(]*?\b(\w+)\s*[:=({]")
 _IDENTIFIER = re.compile(r"\b[A-Za-z_]\w*")
+_BOUND = re.compile(r"[{};]")
 
 
 def _without_comments(text: str) -> str:
@@ -42,16 +43,14 @@ def _without_comments(text: str) -> str:
 def _end(text: str, start: int) -> int:
     """The position behind the declaration that begins at `start`: its closing brace or its semicolon."""
     depth = 0
-    for position in range(start, len(text)):
-        character = text[position]
+    for match in _BOUND.finditer(text, start):
+        character = match.group()
         if character == "{":
             depth += 1
         elif character == "}":
             depth -= 1
-            if depth == 0:
-                return position + 1
-        elif character == ";" and depth == 0:
-            return position + 1
+        if depth == 0 and character != "{":
+            return match.end()
     raise RegistryError(f"a declaration in the shader library is not closed: {text[start : start + 60]!r}")
 
 
@@ -89,13 +88,10 @@ def _read(files: tuple[str, ...]) -> dict[str, tuple[str, str]]:
 
 
 @functools.cache
-def _needs(pairs: bool = False) -> dict[str, frozenset[str]]:
-    """For each declaration the others that its text names."""
+def _needs(name: str, pairs: bool = False) -> frozenset[str]:
+    """The other declarations that the text of one names."""
     declarations = _declarations(pairs)
-    return {
-        name: frozenset(_IDENTIFIER.findall(_without_comments(source))) & declarations.keys() - {name}
-        for name, (_, source) in declarations.items()
-    }
+    return frozenset(_IDENTIFIER.findall(_without_comments(declarations[name][1]))) & declarations.keys() - {name}
 
 
 @functools.cache
@@ -134,14 +130,14 @@ _NAMES = re.compile(r"\bwt_[a-z0-9_]+")
 @functools.cache
 def _looping() -> frozenset[str]:
     """The functions that go round a loop, or call one that does."""
-    declarations, needs = _declarations(True), _needs(True)
+    declarations = _declarations(True)
     found = {
         name
         for name, (kind, source) in declarations.items()
         if kind == "fn" and _LOOP.search(_without_comments(source))
     }
     while True:
-        more = {name for name in declarations if needs[name] & found} - found
+        more = {name for name in declarations if _needs(name, True) & found} - found
         if not more:
             return frozenset(found)
         found |= more
@@ -196,7 +192,7 @@ def closure(names: Iterable[str], constants: Iterable[str] = (), pairs: bool = F
 
 @functools.lru_cache(maxsize=4096)
 def _closure(names: frozenset[str], constants: frozenset[str], pairs: bool) -> str:
-    declarations, needs = _declarations(pairs), _needs(pairs)
+    declarations = _declarations(pairs)
     for wanted, known, what in ((names, functions(pairs), "function"), (constants, globals_(pairs), "constant")):
         unknown = sorted(wanted - known.keys())
         if unknown:
@@ -207,5 +203,5 @@ def _closure(names: frozenset[str], constants: frozenset[str], pairs: bool) -> s
         name = pending.pop()
         if name not in included:
             included.add(name)
-            pending.extend(needs[name])
+            pending.extend(_needs(name, pairs))
     return "\n".join(source for name, (_, source) in declarations.items() if name in included)

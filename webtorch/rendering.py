@@ -91,8 +91,8 @@ def render_instruction(
             return f"let {name} = {hoisted[slot, index]};"
         return f"let {name} = read_{slot}(v{index}{before.get(slot, '')});"
     if operation == "hide":
-        _, kind, value, zero = instruction
-        return f"let {name} = {HIDDEN[kind].format(f'v{value}', word(zero))};"
+        _, kind, value, (zero, bit) = instruction
+        return f"let {name} = {HIDDEN[kind].format(f'v{value}', f'({word(zero)} & {1 << bit}u)')};"
     if operation == "apply":
         _, expression, kind, args = instruction
         text = expression.format(*(f"v{argument}" for argument in args))
@@ -140,10 +140,7 @@ def render(kernel: Kernel) -> str:
     """The whole WGSL of a kernel: parameters, bindings, accessors, prelude functions, holes, and the shader file."""
     fours = in_fours(kernel)
     quads, mixed = read_in_fours(kernel)
-    lines = [generated_from(kernel)]
-    lines.append(
-        f"@group(0) @binding(0) var<uniform> params: array<vec4<u32>, {max(1, (len(kernel.words) + 3) // 4)}>;"
-    )
+    lines = [generated_from(kernel), params(max(1, (len(kernel.words) + 3) // 4), kernel.limits)]
     binding = 1
     for slot, node in enumerate(kernel.inputs):
         kind = f"vec4<{element_type(node.dtype)}>" if slot in quads | mixed else element_type(node.dtype)
@@ -178,6 +175,12 @@ def render(kernel: Kernel) -> str:
     lines += render_holes(kernel, quads, mixed)
     lines.append(shaders_path.read("grid.wgsl"))
     return finished(kernel, lines)
+
+
+def params(quads: int, limits: Limits) -> str:
+    """The declaration of a kernel's parameters: in the command itself where they fit, else in a buffer."""
+    where = "var<immediate>" if 16 * quads <= limits.max_immediates else "@group(0) @binding(0) var<uniform>"
+    return f"{where} params: array<vec4<u32>, {quads}>;"
 
 
 def generated_from(kernel: Kernel) -> str:

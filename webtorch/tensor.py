@@ -314,6 +314,8 @@ class Tensor:
         if self.device.type != "cpu" and self.numel() < self._storage.node.size and self.numel() > 0:
             from . import ops
 
+            if self._storage.node.buffer is not None and self.is_contiguous():
+                return engine.read(self._storage.node, self._offset, self.numel()).reshape(self._shape)
             node = ops.contiguous_node(self)  # copy only what is read
             return engine.read(node).reshape(self._shape)
         flat = engine.read(self._storage.node)

@@ -41,10 +41,12 @@ def in_webtorch(task: str, arrays: list[np.ndarray], mode: str) -> tuple[Callabl
         step = webtorch.compile(step)
 
     def run() -> Any:
-        result = step(*arguments)
-        webtorch.sync_device(device)  # all of it is computed
-        if device == "webgpu":  # and, as with the peers, one element of it is in the host's memory
-            (result[(-1,) * result.ndim] if result.ndim else result).item()
+        if device == "cpu":
+            result = step(*arguments)
+            webtorch.sync_device(device)
+            return result
+        result = webtorch.webgpu.batch(lambda: step(*arguments))  # all of it goes to the adapter
+        (result[(-1,) * result.ndim] if result.ndim else result).item()  # as with the peers, one element comes back
         return result
 
     return run, lambda result: result.detach().numpy()

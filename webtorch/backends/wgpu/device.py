@@ -22,7 +22,7 @@ import numpy as np
 
 from webtorch.backends.wgpu import declarations, submit
 from webtorch.backends.wgpu.buffers import Buffer, Memory, Part, Pool, padded, physical_memory, readable, size_class
-from webtorch.backends.wgpu.pipelines import Pipeline, PipelineCache
+from webtorch.backends.wgpu.pipelines import MOST_IMMEDIATES, Pipeline, PipelineCache
 from webtorch.backends.wgpu.submit import LOST_HELP, RawCalls, Submitter, is_loss
 from webtorch.backends.wgpu.timing import KernelTime, Timer
 from webtorch.errors import (
@@ -203,6 +203,7 @@ class Limits:
     storage_offset_alignment: int
     uniform_offset_alignment: int
     max_uniform_size: int = 16384
+    max_immediates: int = 0
     loop_budget: int = LOOP_BUDGET
 
 
@@ -283,7 +284,7 @@ class WebGPUDevice:
         memory = physical_memory() if self.is_cpu_adapter else None
         self._pool = Pool(self._create_buffer, self._submitter.forget, None if memory is None else memory * 3 // 4)
         self._submitter.memories = self._pool.memories
-        self._pipelines = PipelineCache(self.gpu, self.limits.max_uniform_size)
+        self._pipelines = PipelineCache(self.gpu, self.limits.max_uniform_size, self.limits.max_immediates)
         if raw is not None:
             self._test_raw_calls()
 
@@ -303,13 +304,20 @@ class WebGPUDevice:
             storage_offset_alignment=limits["min-storage-buffer-offset-alignment"],
             uniform_offset_alignment=limits["min-uniform-buffer-offset-alignment"],
             max_uniform_size=limits["max-uniform-buffer-binding-size"],
+            max_immediates=self._immediates(limits.get("max-immediate-size", 0)),
         )
         return lowered(real, os.environ.get("WEBTORCH_LIMITS", ""))
 
+    def _immediates(self, most: int) -> int:
+        """How many bytes of parameters a dispatch carries. Not through OpenGL, which has none and makes uniforms of them."""
+        offered = "immediates" in self.features and not self.adapter.is_opengl
+        return min(most, MOST_IMMEDIATES) // 16 * 16 if offered else 0
+
     def _test_raw_calls(self) -> None:
         """Run one small kernel through the native calls; anything but the right answer turns them off."""
+        parameters = "var<immediate>" if self.limits.max_immediates else "@group(0) @binding(0) var<uniform>"
         source = (
-            "@group(0) @binding(0) var<uniform> p: vec4<u32>;\n"
+            f"{parameters} p: vec4<u32>;\n"
             "@group(0) @binding(1) var<storage, read> x: array<u32>;\n"
             "@group(0) @binding(2) var<storage, read_write> y: array<u32>;\n"
             "@compute @workgroup_size(4) fn main(@builtin(global_invocation_id) i: vec3<u32>) {\n"
@@ -445,8 +453,9 @@ class WebGPUDevice:
     ) -> Pipeline:
         """The compiled kernel for ``source``, from the cache after the first call. Raises ShaderCompileError.
 
-        Binding 0 of group 0 is the uniform block of parameters, 1 to ``reads`` are read-only storage buffers, the
-        next ``writes`` are read_write ones.
+        Bindings 1 to ``reads`` of group 0 are read-only storage buffers, the next ``writes`` are read_write ones. The
+        parameters are immediates if the source declares them so (up to ``limits.max_immediates`` bytes), or the uniform
+        block at binding 0.
         """
         if isinstance(self._lock, _ClosedLock):
             with self._lock:  # raises

@@ -1,8 +1,9 @@
 """Compute pipelines, cached by source text, and the few layouts they share.
 
-Every kernel has the same form: binding 0 is a uniform block of parameters with a dynamic offset, then the read-only
-storage buffers, then the writable ones. So there is one layout per (reads, writes, size class of the parameters), and
-a bind group made for one kernel serves every other of the same form.
+Every kernel has the same form: its parameters, then the read-only storage buffers from binding 1 on, then the writable
+ones. Parameters are immediates, which travel in the dispatch itself, where the source declares them so; else binding 0 is a
+uniform block with a dynamic offset. So there is one layout per (reads, writes, size class of the parameters), and a bind
+group made for one kernel serves every other of the same form.
 """
 
 from __future__ import annotations
@@ -21,8 +22,16 @@ PIPELINE_LIMIT = 4096
 """Pipelines kept, the longest unused is dropped first. Compile errors are kept too, so that a bad kernel fails fast."""
 
 
+MOST_IMMEDIATES = 256
+"""Bytes of immediates that are used where an adapter has more; few kernels have as many parameters."""
+
+
+_IMMEDIATE = re.compile(r"\bvar\s*<\s*immediate\b")
+
+
 class Layout:
-    """The bind group layout and pipeline layout of all kernels of one form."""
+    """The bind group layout and pipeline layout of all kernels of one form. ``params_size`` is that of the uniform block, 0
+    where the parameters are immediates."""
 
     __slots__ = ("bind_group_layout", "params_size", "pipeline_layout", "reads", "scratch", "uid", "writes")
 
@@ -77,12 +86,13 @@ def numbered(source: str, cause: str, around: int = 6, most: int = 80) -> str:
 class PipelineCache:
     """Makes pipelines and remembers them. Has its own lock, so that compiling does not stop other threads' work."""
 
-    def __init__(self, device: Any, max_uniform_size: int) -> None:
+    def __init__(self, device: Any, max_uniform_size: int, immediates: int) -> None:
         self._device = device
         self._lock = threading.RLock()
         self._pipelines: OrderedDict[tuple, Pipeline | str] = OrderedDict()
         self._layouts: dict[tuple[int, int, int], Layout] = {}
         self._params_classes = tuple(size for size in PARAMS_CLASSES if size <= max_uniform_size)
+        self._immediates = immediates
         self.compiled = 0
 
     def __len__(self) -> int:
@@ -130,7 +140,13 @@ class PipelineCache:
     def _compile(
         self, source: str, label: str, reads: int, writes: int, params_size: int, entry: str
     ) -> Pipeline | str:
-        layout = self._layout(reads, writes, self._params_class(params_size, label))
+        immediate = _IMMEDIATE.search(source) is not None
+        if immediate and params_size > self._immediates:
+            raise DeviceError(
+                f"kernel {label!r} has {params_size} bytes of immediates, this adapter takes {self._immediates}; declare the "
+                "parameters as a uniform block"
+            )
+        layout = self._layout(reads, writes, 0 if immediate else self._params_class(params_size, label))
         try:
             module = self._device.create_shader_module(label=label, code=source)
             gpu = self._device.create_compute_pipeline(
@@ -157,14 +173,16 @@ class PipelineCache:
         key = (reads, writes, params_size)
         layout = self._layouts.get(key)
         if layout is None:
-            entries = [
-                {"binding": 0, "visibility": "COMPUTE", "buffer": {"type": "uniform", "has_dynamic_offset": True}}
-            ]
+            entries: list[dict[str, Any]] = []
+            if params_size:
+                uniform = {"type": "uniform", "has_dynamic_offset": True}
+                entries.append({"binding": 0, "visibility": "COMPUTE", "buffer": uniform})
             for index in range(reads + writes):
                 kind = "read-only-storage" if index < reads else "storage"
                 entries.append({"binding": index + 1, "visibility": "COMPUTE", "buffer": {"type": kind}})
             groups = self._device.create_bind_group_layout(entries=entries)
-            pipelines = self._device.create_pipeline_layout(bind_group_layouts=[groups])
+            immediates = {} if params_size else {"immediate_size": self._immediates}
+            pipelines = self._device.create_pipeline_layout(bind_group_layouts=[groups], **immediates)
             layout = Layout(len(self._layouts), reads, writes, params_size, groups, pipelines)
             self._layouts[key] = layout
         return layout

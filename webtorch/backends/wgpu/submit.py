@@ -2,9 +2,10 @@
 
 Nothing runs on the GPU until the batch is flushed: when it is long enough, old enough, when a value is read, or on
 request. One compute pass holds all dispatches between two copies; WebGPU orders them and makes each one's writes
-visible to the next. The parameters of all dispatches of a batch lie in one uniform buffer, written once at the flush.
+visible to the next. Parameters travel as immediates; where an adapter has none, or a kernel has too many, those of all
+dispatches of a batch lie in one uniform buffer, written once at the flush.
 
-The four calls per dispatch go straight to the native library (a fifth of the time of wgpu-py's methods); they report
+The calls per dispatch go straight to the native library (a fifth of the time of wgpu-py's methods); they report
 errors when the encoder finishes, which goes through wgpu-py and raises. ``RawCalls`` tests at start that the native
 functions have the expected signatures, and ``raw = None`` makes the same calls through wgpu-py.
 """
@@ -64,6 +65,7 @@ class RawCalls:
         "wgpuComputePassEncoderSetPipeline": "void(*)(WGPUComputePassEncoderImpl *, WGPUComputePipelineImpl *)",
         "wgpuComputePassEncoderSetBindGroup": "void(*)(WGPUComputePassEncoderImpl *, uint32_t, "
         "WGPUBindGroupImpl *, size_t, uint32_t *)",
+        "wgpuComputePassEncoderSetImmediates": "void(*)(WGPUComputePassEncoderImpl *, uint32_t, void *, size_t)",
         "wgpuComputePassEncoderDispatchWorkgroups": "void(*)(WGPUComputePassEncoderImpl *, "
         "uint32_t, uint32_t, uint32_t)",
         "wgpuDeviceCreateBindGroup": "WGPUBindGroupImpl *(*)(WGPUDeviceImpl *, WGPUBindGroupDescriptor *)",
@@ -86,6 +88,7 @@ class RawCalls:
         self.ffi = ffi
         self.set_pipeline = lib.wgpuComputePassEncoderSetPipeline
         self.set_bind_group = lib.wgpuComputePassEncoderSetBindGroup
+        self.set_immediates = lib.wgpuComputePassEncoderSetImmediates
         self.dispatch = lib.wgpuComputePassEncoderDispatchWorkgroups
         # The form that raises: an error here is not repeated when the encoder finishes.
         self.create_bind_group = libf.wgpuDeviceCreateBindGroup
@@ -95,6 +98,7 @@ class RawCalls:
         self.unmap = lib.wgpuBufferUnmap
         self.poll = lib.wgpuDevicePoll
         self.null = ffi.NULL
+        self.pointer = ffi.from_buffer
         self.offset = ffi.new("uint32_t[1]")
         self.map_status: list[int] = []
         self.map_problem: list[BaseException] = []
@@ -198,11 +202,12 @@ class Submitter:
         timer = self.timer
         if timer is not None:
             timer.prepare()
+        uniform = layout.params_size
         offset = self._params_used
-        if offset + length > RING_SIZE:
+        if uniform and offset + length > RING_SIZE:
             self.flush()
             offset = 0
-        if length:
+        if uniform and length:
             self._params[offset : offset + length] = params
             self._params_used = offset + -(-length // self._alignment) * self._alignment
 
@@ -221,14 +226,21 @@ class Submitter:
             if pipeline is not self._pipeline:
                 raw.set_pipeline(handle, pipeline.handle)
                 self._pipeline = pipeline
-            raw.offset[0] = offset
-            raw.set_bind_group(handle, 0, group.handle, 1, raw.offset)
+            if uniform:
+                raw.offset[0] = offset
+                raw.set_bind_group(handle, 0, group.handle, 1, raw.offset)
+            else:
+                raw.set_bind_group(handle, 0, group.handle, 0, raw.null)
+                if length:
+                    raw.set_immediates(handle, 0, raw.pointer(params), length)
             raw.dispatch(handle, x, y, z)
         else:
             if pipeline is not self._pipeline:
                 self._pass.set_pipeline(pipeline.gpu)
                 self._pipeline = pipeline
-            self._pass.set_bind_group(0, group.gpu, [offset])
+            self._pass.set_bind_group(0, group.gpu, [offset] if uniform else [])
+            if length and not uniform:
+                self._pass.set_immediates(0, params, 0, length)
             self._pass.dispatch_workgroups(x, y, z)
         self.dispatches += 1
         if timer is not None:
@@ -312,23 +324,21 @@ class Submitter:
             scratch = layout.scratch
             if scratch is None:
                 scratch = layout.scratch = self._bind_group_structs(layout)
-            descriptor, entries = scratch
-            for index, (buffer, offset, size) in enumerate(bindings, start=1):
-                entry = entries[index]
+            descriptor, entries, _ = scratch
+            for entry, (buffer, offset, size) in zip(entries, bindings, strict=True):
                 entry.buffer = buffer.memory.handle
                 entry.offset = buffer.offset + offset
                 entry.size = size
             group = BindGroup(None, self._guarded(raw.create_bind_group, self.gpu._internal, descriptor), memories)
         else:
-            resources: list[dict] = [{"buffer": self._ring, "offset": 0, "size": layout.params_size}]
-            resources += [
-                {"buffer": b.memory.gpu, "offset": b.offset + offset, "size": size} for b, offset, size in bindings
+            entries: list[dict] = [
+                {"binding": index, "resource": {"buffer": b.memory.gpu, "offset": b.offset + offset, "size": size}}
+                for index, (b, offset, size) in enumerate(bindings, start=1)
             ]
-            gpu = self._guarded(
-                self.gpu.create_bind_group,
-                layout=layout.bind_group_layout,
-                entries=[{"binding": index, "resource": resource} for index, resource in enumerate(resources)],
-            )
+            if layout.params_size:
+                ring = {"buffer": self._ring, "offset": 0, "size": layout.params_size}
+                entries.insert(0, {"binding": 0, "resource": ring})
+            gpu = self._guarded(self.gpu.create_bind_group, layout=layout.bind_group_layout, entries=entries)
             group = BindGroup(gpu, gpu._internal, memories)
         if len(self._bind_groups) >= BIND_GROUP_LIMIT:
             for old in list(self._bind_groups)[: BIND_GROUP_LIMIT // 8]:
@@ -338,19 +348,22 @@ class Submitter:
             memory.bind_groups.add(key)
         return group
 
-    def _bind_group_structs(self, layout: Layout) -> tuple[Any, Any]:
+    def _bind_group_structs(self, layout: Layout) -> tuple[Any, list, Any]:
+        """A descriptor, its entries for storage buffers, and what holds their memory."""
         ffi = self.raw.ffi  # type: ignore[union-attr]
-        count = 1 + layout.reads + layout.writes
-        entries = ffi.new("WGPUBindGroupEntry[]", count)
-        for index in range(count):
+        count = layout.reads + layout.writes
+        entries = ffi.new("WGPUBindGroupEntry[]", count + 1)
+        for index in range(count + 1):
             entries[index].binding = index
-        entries[0].buffer = self._ring._internal
-        entries[0].size = layout.params_size
+        uniform = 1 if layout.params_size else 0
+        if uniform:
+            entries[0].buffer = self._ring._internal
+            entries[0].size = layout.params_size
         descriptor = ffi.new("WGPUBindGroupDescriptor *")
         descriptor.layout = layout.bind_group_layout._internal
-        descriptor.entryCount = count
-        descriptor.entries = entries
-        return descriptor, entries
+        descriptor.entryCount = count + uniform
+        descriptor.entries = entries + 1 - uniform
+        return descriptor, [entries[index] for index in range(1, count + 1)], entries
 
     def _check_bindings(self, pipeline: Pipeline, bindings: list[tuple[Buffer, int, int]]) -> None:
         layout = pipeline.layout
