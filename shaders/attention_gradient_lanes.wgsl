@@ -38,11 +38,11 @@ fn main(
   let high_r = min(begin + lane + 8u, rows() - 1u);
   let low_c = min(lane, result_quads() - 1u);
   let high_c = min(lane + 8u, result_quads() - 1u);
-  var low = array<vec4<f32>, 16>(); // sums of the first part of the features, row by row
-  var high = array<vec4<f32>, 16>();
+  var low = array<vec4<T>, 16>(); // sums of the first part of the features, row by row
+  var high = array<vec4<T>, 16>();
   if (CARRIES) {
-    var carried_low = array<vec4<f32>, 16>();
-    var carried_high = array<vec4<f32>, 16>();
+    var carried_low = array<vec4<T>, 16>();
+    var carried_high = array<vec4<T>, 16>();
     for (var r = 0u; r < height; r += 1u) {
       let place = (batch * rows() + begin + r) * RESULTS;
       for (var i = 0u; i < 4u; i += 1u) {
@@ -60,12 +60,12 @@ fn main(
     // Others beyond the end are the last again, and weigh nothing.
     let n = vec4<u32>(start + 4u * lane) + vec4<u32>(0u, 1u, 2u, 3u);
     let at = min(n, vec4<u32>(stop - 1u));
-    var scores = array<vec4<f32>, 16>();
+    var scores = array<vec4<T>, 16>();
     for (var c = 0u; c < scored_quads(); c += 1u) {
       wt_multiply_rows_f32(&scores, quad_a(batch, low_r, c), quad_a(batch, high_r, c), quad_c(batch, at.x, c), quad_c(batch, at.y, c),
         quad_c(batch, at.z, c), quad_c(batch, at.w, c));
     }
-    var changes = array<vec4<f32>, 16>();
+    var changes = array<vec4<T>, 16>();
     if (WHICH != 2u) {
       for (var c = 0u; c < other_quads(); c += 1u) {
         wt_multiply_rows_f32(&changes, quad_b(batch, low_r, c), quad_b(batch, high_r, c), quad_d(batch, at.x, c), quad_d(batch, at.y, c),
@@ -110,11 +110,11 @@ fn main(
         break;
       }
       let v = min(vec4<u32>(next, next + 1u, next + 2u, next + 3u), vec4<u32>(stop - 1u));
-      let y = array<vec4<f32>, 4>(summed(batch, v.x, low_c), summed(batch, v.y, low_c), summed(batch, v.z, low_c),
+      let y = array<vec4<T>, 4>(summed(batch, v.x, low_c), summed(batch, v.y, low_c), summed(batch, v.z, low_c),
         summed(batch, v.w, low_c));
       wt_add_weighted_f32(&low, weights, from_lane, y);
       if (PARTS > 1u) {
-        let z = array<vec4<f32>, 4>(summed(batch, v.x, high_c), summed(batch, v.y, high_c), summed(batch, v.z, high_c),
+        let z = array<vec4<T>, 4>(summed(batch, v.x, high_c), summed(batch, v.y, high_c), summed(batch, v.z, high_c),
           summed(batch, v.w, high_c));
         wt_add_weighted_f32(&high, weights, from_lane, z);
       }

@@ -43,16 +43,16 @@ fn main(
   let high_m = min(m + lane + 8u, queries() - 1u);
   let low_c = min(lane, value_quads() - 1u);
   let high_c = min(lane + 8u, value_quads() - 1u);
-  var low = array<vec4<f32>, 16>(); // sums of the first part of the features, query by query
-  var high = array<vec4<f32>, 16>();
-  var top = array<f32, 16>();
-  var total = array<f32, 16>(); // of the own keys only
+  var low = array<vec4<T>, 16>(); // sums of the first part of the features, query by query
+  var high = array<vec4<T>, 16>();
+  var top = array<T, 16>();
+  var total = array<T, 16>(); // of the own keys only
   for (var r = 0u; r < HEIGHT; r += 1u) {
     top[r] = lowest();
   }
   if (CARRIES) {
-    var carried_low = array<vec4<f32>, 16>();
-    var carried_high = array<vec4<f32>, 16>();
+    var carried_low = array<vec4<T>, 16>();
+    var carried_high = array<vec4<T>, 16>();
     for (var r = 0u; r < height; r += 1u) {
       let row = batch * queries() + m + r;
       for (var i = 0u; i < 4u; i += 1u) {
@@ -72,23 +72,24 @@ fn main(
     // Keys beyond the end read the last one again, and weigh nothing.
     let n = start + 4u * lane;
     let k = min(vec4<u32>(n, n + 1u, n + 2u, n + 3u), vec4<u32>(stop - 1u));
-    var part = array<vec4<f32>, 16>();
+    var part = array<vec4<T>, 16>();
     for (var c = 0u; c < key_quads(); c += 1u) {
       wt_multiply_rows_f32(&part, quad_q(batch, low_m, c), quad_q(batch, high_m, c), quad_k(batch, k.x, c),
         quad_k(batch, k.y, c), quad_k(batch, k.z, c), quad_k(batch, k.w, c));
     }
     var score = part;
-    var shrink = array<f32, 16>();
+    var shrink = array<vec4<T>, 4>();
     for (var r = 0u; r < height; r += 1u) {
       let end = select(stop, min(stop, m + r + 1u), CAUSAL);
       let inside = vec4<u32>(n, n + 1u, n + 2u, n + 3u) < vec4<u32>(end);
       let s = select(vec4<T>(lowest()), score[r] * scale() + vec4<T>(bias(batch, m + r, k.x), bias(batch, m + r, k.y),
         bias(batch, m + r, k.z), bias(batch, m + r, k.w)), inside);
       let largest = largest_of_all(maximum(maximum(maximum(top[r], s.x), maximum(s.y, s.z)), s.w));
-      shrink[r] = exponential(top[r] - largest);
+      let less = exponential(top[r] - largest);
+      shrink[r >> 2u][r & 3u] = less;
       var weights = select(vec4<T>(), vec4<T>(exponential(s.x - largest), exponential(s.y - largest),
         exponential(s.z - largest), exponential(s.w - largest)), inside);
-      total[r] = total[r] * shrink[r] + weights.x + weights.y + weights.z + weights.w;
+      total[r] = total[r] * less + weights.x + weights.y + weights.z + weights.w;
       top[r] = largest;
       if (DROPS) {
         weights *= vec4<T>(kept(batch, m + r, k.x), kept(batch, m + r, k.y), kept(batch, m + r, k.z), kept(batch, m + r, k.w));
@@ -105,11 +106,11 @@ fn main(
         break;
       }
       let v = min(vec4<u32>(at, at + 1u, at + 2u, at + 3u), vec4<u32>(stop - 1u));
-      let y = array<vec4<f32>, 4>(quad_v(batch, v.x, low_c), quad_v(batch, v.y, low_c), quad_v(batch, v.z, low_c),
+      let y = array<vec4<T>, 4>(quad_v(batch, v.x, low_c), quad_v(batch, v.y, low_c), quad_v(batch, v.z, low_c),
         quad_v(batch, v.w, low_c));
       wt_add_weighted_f32(&low, score, from_lane, y);
       if (PARTS > 1u) {
-        let z = array<vec4<f32>, 4>(quad_v(batch, v.x, high_c), quad_v(batch, v.y, high_c), quad_v(batch, v.z, high_c),
+        let z = array<vec4<T>, 4>(quad_v(batch, v.x, high_c), quad_v(batch, v.y, high_c), quad_v(batch, v.z, high_c),
           quad_v(batch, v.w, high_c));
         wt_add_weighted_f32(&high, score, from_lane, z);
       }

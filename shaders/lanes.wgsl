@@ -51,22 +51,22 @@ fn wt_add_weighted_f32(sums: ptr<function, array<vec4<f32>, 16>>, weights: array
   (*sums)[15] = wt_with_four_f32((*sums)[15], subgroupShuffle(weights[15], source), y);
 }
 
-// Multiplies each of sixteen rows by a number of its own.
-fn wt_scale_rows_f32(sums: ptr<function, array<vec4<f32>, 16>>, factors: array<f32, 16>) {
-  (*sums)[0] *= factors[0];
-  (*sums)[1] *= factors[1];
-  (*sums)[2] *= factors[2];
-  (*sums)[3] *= factors[3];
-  (*sums)[4] *= factors[4];
-  (*sums)[5] *= factors[5];
-  (*sums)[6] *= factors[6];
-  (*sums)[7] *= factors[7];
-  (*sums)[8] *= factors[8];
-  (*sums)[9] *= factors[9];
-  (*sums)[10] *= factors[10];
-  (*sums)[11] *= factors[11];
-  (*sums)[12] *= factors[12];
-  (*sums)[13] *= factors[13];
-  (*sums)[14] *= factors[14];
-  (*sums)[15] *= factors[15];
+// Multiplies each of sixteen rows by a number of its own: four times four of them.
+fn wt_scale_rows_f32(sums: ptr<function, array<vec4<f32>, 16>>, factors: array<vec4<f32>, 4>) {
+  (*sums)[0] *= factors[0].x;
+  (*sums)[1] *= factors[0].y;
+  (*sums)[2] *= factors[0].z;
+  (*sums)[3] *= factors[0].w;
+  (*sums)[4] *= factors[1].x;
+  (*sums)[5] *= factors[1].y;
+  (*sums)[6] *= factors[1].z;
+  (*sums)[7] *= factors[1].w;
+  (*sums)[8] *= factors[2].x;
+  (*sums)[9] *= factors[2].y;
+  (*sums)[10] *= factors[2].z;
+  (*sums)[11] *= factors[2].w;
+  (*sums)[12] *= factors[3].x;
+  (*sums)[13] *= factors[3].y;
+  (*sums)[14] *= factors[3].z;
+  (*sums)[15] *= factors[3].w;
 }

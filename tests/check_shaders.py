@@ -14,7 +14,10 @@ import sys
 
 
 def standard(source: str) -> str:
-    """The text as the standard wants it: subgroups are asked for. wgpu's compiler has them, but does not know how to be asked."""
+    """The text as the standard wants it: subgroups are asked for. wgpu's compiler has them, but does not know how to be asked.
+    Nor does the standard have arrays of immediates, which take the same words as a uniform block."""
+    source = source.replace("var<immediate>", "@group(0) @binding(0) var<uniform>")
+    source = source.replace("var < immediate >", "@ group ( 0 ) @ binding ( 0 ) var < uniform >")
     return ("enable subgroups;\n" if re.search(r"\bsubgroup[A-Z]\w*\(|subgroup_invocation_id", source) else "") + source
 
 

@@ -177,6 +177,7 @@ def adapters(monkeypatch):
 
     def set_adapters(*found, problem=""):
         monkeypatch.setattr(backend, "_adapters", sorted(found, key=backend.Adapter.rank))
+        monkeypatch.setattr(backend, "_all_adapters", True)
         monkeypatch.setattr(backend, "_adapter_problem", problem)
         monkeypatch.setattr(devices, "_automatic", None)
 
@@ -249,6 +250,50 @@ def test_choosing_an_adapter_by_name(adapters, monkeypatch):
     assert not devices.is_webgpu_available()
 
 
+@pytest.mark.parametrize(
+    ("primary", "opengl", "hardware", "wanted", "asked", "chosen"),
+    [
+        ([INTEGRATED], [DISCRETE_GL], True, "", False, INTEGRATED),  # a hardware adapter: OpenGL has none better
+        ([SOFTWARE], [UNKNOWN_GL], True, "", True, UNKNOWN_GL),
+        ([SOFTWARE], [UNKNOWN_GL], False, "", False, SOFTWARE),  # no device file: what OpenGL has is software, too
+        ([], [UNKNOWN_GL], False, "", True, UNKNOWN_GL),
+        ([INTEGRATED], [DISCRETE_GL], False, "opengl", True, DISCRETE_GL),
+    ],
+)
+def test_opengl_is_asked_last(adapters, monkeypatch, primary, opengl, hardware, wanted, asked, chosen):
+    adapters()
+    calls = []
+
+    def enumerate_adapters(backends):
+        calls.append(backends)
+        return opengl if backends == ("GL",) else primary
+
+    monkeypatch.setattr(backend, "_adapters", None)
+    monkeypatch.setattr(backend, "_enumerate_adapters", enumerate_adapters)
+    monkeypatch.setattr(backend, "_may_have_hardware", lambda: hardware)
+    monkeypatch.setenv("WEBTORCH_ADAPTER", wanted)
+    assert backend.choose_adapter()[0] is chosen
+    assert backend.choose_adapter()[0] is chosen
+    assert calls == [backend.PRIMARY, ("GL",)][: 1 + asked]
+    assert set(backend.find_adapters(opengl=True)[0]) == {*primary, *opengl}
+
+
+@pytest.mark.gpu
+def test_other_users_of_wgpu_keep_their_adapters():
+    """Whatever instance of wgpu was there before is used as it is, and adapters of ours are those that it has."""
+    code = (
+        "import wgpu\n"
+        "before = [a.info['description'] for a in wgpu.gpu.enumerate_adapters_sync()]\n"
+        "from webtorch.backends.wgpu import device\n"
+        "found = device.find_adapters()[0]\n"
+        "assert sorted(a.driver for a in found) == sorted(before), (found, before)\n"
+        "assert device.find_adapters(opengl=True)[0] == found\n"
+        "after = [a.info['description'] for a in wgpu.gpu.enumerate_adapters_sync()]\n"
+        "assert before == after"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)
+
+
 def test_require_webgpu_says_what_to_install(adapters):
     adapters(problem="no driver offered an adapter")
     for require in (devices.require_webgpu, devices.requireWebGPU):
@@ -265,7 +310,7 @@ def test_a_failing_look_up_means_cpu(monkeypatch, adapters):
     adapters()
     monkeypatch.setattr(backend, "_adapters", None)
 
-    def broken():
+    def broken(backends):
         raise OSError("the driver library is broken")
 
     monkeypatch.setattr(backend, "_enumerate_adapters", broken)

@@ -102,7 +102,6 @@ from .random import *  # noqa: F403
 from . import at_indexing as _at_indexing
 from . import rich_display as _rich_display
 from . import _einops  # the einops package learns of webtorch's tensors when it is imported
-from .registry import NAMES as _REGISTRY
 from .reductions import *  # noqa: F403
 from .shape_evaluation import eval_shape
 from .shapes import broadcast_shapes
@@ -144,8 +143,6 @@ var_ = functional.var
 moveaxis = functional.movedim
 swapaxes = swapdims = _TABLE["transpose"]
 
-globals().update(_REGISTRY)
-
 _accept_out(globals())
 _name_arguments(globals(), [_name for _name in globals() if not _name.startswith("_")])
 
@@ -173,6 +170,7 @@ _LAZY = (
     "onnx",
     "optim",
     "profiler",
+    "registry",
     "safetensors",
     "saving",
     "serialization",
@@ -226,12 +224,23 @@ _LAZY_NAMES = {
 }
 
 
+def __dir__():
+    from .registry import NAMES
+
+    return sorted({*globals(), *_LAZY, *_LAZY_NAMES, *NAMES})
+
+
 def __getattr__(name: str):
     """Submodules that are imported when first used, so that importing webtorch stays quick; and names out of them."""
     if name in _LAZY:
         return _importlib.import_module(f"{__name__}.{name}")
     if name in _LAZY_NAMES:
         return getattr(_importlib.import_module(f"{__name__}.{_LAZY_NAMES[name]}"), name)
+    if not name.startswith("_"):
+        from .registry import NAMES
+
+        if name in NAMES:
+            return NAMES[name]
     from .errors import MissingNameError, did_you_mean
 
     raise MissingNameError(f"module 'webtorch' has no attribute {name!r}.{did_you_mean(name, list(globals()))}")

@@ -56,7 +56,7 @@ def report() -> tuple[str, bool]:
     """The report, and whether the GPU can be used."""
     lines = [*_versions(), ""]
     lines += _default()
-    adapters, problem = find_adapters()
+    adapters, problem = find_adapters(opengl=True)
     lines += ["", "Adapters" if adapters else f"No adapter: {problem}"]
     for number, adapter in enumerate(adapters, start=1):
         kind = "software" if adapter.is_software else "hardware"

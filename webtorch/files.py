@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -56,7 +55,7 @@ def replacing(path: Any) -> Iterator[str]:
         if not stat.S_ISREG(mode):  # a pipe or /dev/null: there is nothing to rename
             yield target
             return
-    temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(6)}.tmp")
+    temporary = os.path.join(folder, f".{name[:100]}.{os.urandom(6).hex()}.tmp")
     # Made with the permissions that open() would give; an old file's own are kept.
     os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import traceback
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +131,8 @@ class set_detect_anomaly:
 
 def remember(node: Node) -> None:
     """Keep on a new node the lines that led to it, without those of this package, and the node whose backward made it."""
+    import traceback
+
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
@@ -152,6 +153,8 @@ def line_of(node: Any) -> str:
 
 def describe(node: Any) -> None:
     """Warn with the calls that recorded the node, and those of the nodes whose backward it belongs to."""
+    import traceback
+
     lines = node.metadata.get("traceback_")
     if not lines:
         warnings.warn(

@@ -405,9 +405,9 @@ def walk_windows(kernel: codegen.Kernel, a: Operand, b: Operand, groups: tuple) 
 
 def by_lanes() -> bool:
     """Whether the adapter passes values between lanes as matmul_lanes.wgsl expects."""
-    from ..backends.wgpu import get_device, subgroups
+    from ..backends.wgpu import get_device
 
-    return subgroups.of_eight(get_device())
+    return get_device().subgroups_of_eight
 
 
 def permuted(operand: Operand, order: tuple) -> Operand:

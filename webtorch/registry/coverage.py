@@ -3,11 +3,12 @@ use it. It was measured by calling (`tests/record_coverage.py`); what users regi
 
 from __future__ import annotations
 
-import argparse
-import csv
 import functools
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
 
 FILE = pathlib.Path(__file__).with_name("coverage.csv")
 COLUMNS = ("module", "name", "kind", "cpu", "webgpu", "differentiable", "tests", "note")
@@ -16,6 +17,8 @@ COLUMNS = ("module", "name", "kind", "cpu", "webgpu", "differentiable", "tests",
 @functools.cache
 def recorded() -> tuple[dict[str, Any], ...]:
     """The recorded rows, one for each name of the index."""
+    import csv
+
     with FILE.open(encoding="utf-8", newline="") as file:
         return tuple(
             {

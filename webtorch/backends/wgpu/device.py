@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from webtorch.backends.wgpu import declarations, submit
+from webtorch.backends.wgpu import declarations, submit, subgroups
 from webtorch.backends.wgpu.buffers import Buffer, Memory, Part, Pool, padded, physical_memory, readable, size_class
 from webtorch.backends.wgpu.pipelines import MOST_IMMEDIATES, Pipeline, PipelineCache
 from webtorch.backends.wgpu.submit import LOST_HELP, RawCalls, Submitter, is_loss
@@ -48,6 +48,9 @@ WANTED_FEATURES = (
     "timestamp-query-inside-passes",
 )
 """Features that are asked for where the adapter has them. Never all: some drivers offer ones that they then refuse."""
+
+PRIMARY = ("Vulkan", "Metal", "DX12")
+"""The backends, in wgpu-py's words, that are asked for adapters first."""
 
 FORK_MESSAGE = (
     "this process was forked from one that already used the GPU, and a GPU device does not survive a fork. "
@@ -102,26 +105,73 @@ class Adapter:
 
 _lock = threading.RLock()
 _adapters: list[Adapter] | None = None
+_all_adapters = False  # whether those driven through OpenGL are among them
 _adapter_problem = ""
+_own_instances: list[Any] = []  # of wgpu, made here
 _device: WebGPUDevice | None = None
 _forked = False
 
 
-def find_adapters() -> tuple[list[Adapter], str]:
-    """All adapters, the best first, and why there is none (or an empty text). Looked up once in a process."""
-    global _adapters, _adapter_problem
+def find_adapters(opengl: bool = False) -> tuple[list[Adapter], str]:
+    """The adapters, the best first, and why there is none (or an empty text). Looked up once in a process.
+
+    Those driven through OpenGL are among them if ``opengl`` is true, or where one of them may be the best."""
+    global _adapters, _adapter_problem, _all_adapters
     with _lock:
         if _adapters is None:
-            try:
-                _adapters = sorted(_enumerate_adapters(), key=Adapter.rank)
-                _adapter_problem = "" if _adapters else "no driver offered an adapter"
-            except Exception as error:  # a broken driver must not break the cpu
-                _adapters = []
-                _adapter_problem = f"{type(error).__name__}: {error}"
+            _adapters, _adapter_problem = _looked_up(PRIMARY)
+            _all_adapters = False
+        software = all(adapter.is_software for adapter in _adapters)
+        if not _all_adapters and (opengl or not _adapters or (software and _may_have_hardware())):
+            found, problem = _looked_up(("GL",))
+            known = {str(adapter) for adapter in _adapters}
+            _adapters = sorted([*_adapters, *(a for a in found if str(a) not in known)], key=Adapter.rank)
+            _adapter_problem = "" if _adapters else _adapter_problem or problem
+            _all_adapters = True
+        if not _adapters and not _adapter_problem:
+            _adapter_problem = "no driver offered an adapter"
         return list(_adapters), _adapter_problem
 
 
-def _enumerate_adapters() -> list[Adapter]:
+def _looked_up(backends: tuple[str, ...]) -> tuple[list[Adapter], str]:
+    try:
+        return sorted(_enumerate_adapters(backends), key=Adapter.rank), ""
+    except Exception as error:  # a broken driver must not break the cpu
+        return [], f"{type(error).__name__}: {error}"
+
+
+def _may_have_hardware() -> bool:
+    """Whether there may be a GPU that only OpenGL drives: on Linux all that could be one have a device file."""
+    if sys.platform != "linux":
+        return True
+    names = os.listdir("/dev") if os.path.isdir("/dev") else ()
+    return any(name in ("dri", "dxg", "kgsl-3d0") or name.startswith(("mali", "nvidia", "pvr")) for name in names)
+
+
+@contextlib.contextmanager
+def _instance(backends: tuple[str, ...]) -> Iterator[None]:
+    """Inside, wgpu-py looks for adapters of these backends only: OpenGL takes as long to start as all others together.
+
+    Without effect where wgpu-py was used before, or is not as it is expected to be."""
+    try:
+        from wgpu.backends.wgpu_native import _helpers, extras
+
+        first, own = _helpers._the_instance, _own_instances
+        if first is None or first in own:
+            _helpers._the_instance = None
+            extras.set_instance_extras(backends=backends)
+            own.append(_helpers._the_instance)
+    except (ImportError, AttributeError, KeyError, TypeError, ValueError, RuntimeError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        if first is not None:
+            _helpers._the_instance = first
+
+
+def _enumerate_adapters(backends: tuple[str, ...]) -> list[Adapter]:
     declarations.load()
     import wgpu
 
@@ -134,7 +184,8 @@ def _enumerate_adapters() -> list[Adapter]:
     if quiet:
         os.environ["NODEVICE_SELECT"] = "1"
     try:
-        found = wgpu.gpu.enumerate_adapters_sync()
+        with _instance(backends):
+            found = wgpu.gpu.enumerate_adapters_sync()
     finally:
         if quiet:
             del os.environ["NODEVICE_SELECT"]
@@ -158,6 +209,9 @@ def choose_adapter() -> tuple[Adapter, str]:
     wanted = os.environ.get("WEBTORCH_ADAPTER", "")
     if wanted:
         matching = [adapter for adapter in adapters if adapter.matches(wanted)]
+        if not matching:
+            adapters, _ = find_adapters(opengl=True)
+            matching = [adapter for adapter in adapters if adapter.matches(wanted)]
         if not matching:
             names = "; ".join(map(str, adapters))
             raise DeviceUnavailableError(f"WEBTORCH_ADAPTER={wanted!r} fits none of the adapters: {names}")
@@ -285,8 +339,7 @@ class WebGPUDevice:
         self._pool = Pool(self._create_buffer, self._submitter.forget, None if memory is None else memory * 3 // 4)
         self._submitter.memories = self._pool.memories
         self._pipelines = PipelineCache(self.gpu, self.limits.max_uniform_size, self.limits.max_immediates)
-        if raw is not None:
-            self._test_raw_calls()
+        self.subgroups_of_eight = self._try_out(raw is not None)
 
     def __repr__(self) -> str:
         return f"<WebGPUDevice {self.adapter}>"
@@ -313,11 +366,28 @@ class WebGPUDevice:
         offered = "immediates" in self.features and not self.adapter.is_opengl
         return min(most, MOST_IMMEDIATES) // 16 * 16 if offered else 0
 
+    @property
+    def parameters(self) -> str:
+        """How a kernel with few parameters declares them, up to their name."""
+        return "var<immediate>" if self.limits.max_immediates else "@group(0) @binding(0) var<uniform>"
+
+    def _try_out(self, raw: bool) -> bool:
+        """Run a small kernel, through the native calls if there are any: whether subgroups are of eight. If it is not as
+        it should be, another one says whether that is because of these calls, which are then not used."""
+        try:
+            shared = subgroups.of_eight(self)
+        except Exception:
+            shared = False
+            self._submitter.discard()
+        if raw and not shared:
+            self._test_raw_calls()
+            return not self.uses_raw_calls and self._try_out(False)
+        return shared
+
     def _test_raw_calls(self) -> None:
         """Run one small kernel through the native calls; anything but the right answer turns them off."""
-        parameters = "var<immediate>" if self.limits.max_immediates else "@group(0) @binding(0) var<uniform>"
         source = (
-            f"{parameters} p: vec4<u32>;\n"
+            f"{self.parameters} p: vec4<u32>;\n"
             "@group(0) @binding(1) var<storage, read> x: array<u32>;\n"
             "@group(0) @binding(2) var<storage, read_write> y: array<u32>;\n"
             "@compute @workgroup_size(4) fn main(@builtin(global_invocation_id) i: vec3<u32>) {\n"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 import numpy as np
 
 PROBE = """
-@group(0) @binding(0) var<uniform> params: vec4<u32>;
-@group(0) @binding(1) var<storage, read_write> output: array<u32>;
+PARAMETERS params: vec4<u32>;
+@group(0) @binding(1) var<storage, read> numbers: array<u32>;
+@group(0) @binding(2) var<storage, read_write> output: array<u32>;
 @compute @workgroup_size(8)
 fn main(@builtin(subgroup_invocation_id) lane: u32, @builtin(local_invocation_index) place: u32) {
-  let mine = lane * lane + params.x;
+  let mine = numbers[lane] * params.x + params.w;
   var seen = 0u;
   seen = seen * 3u + subgroupBroadcast(mine, 0u);
   seen = seen * 3u + subgroupBroadcast(mine, 1u);
@@ -33,29 +33,20 @@ fn main(@builtin(subgroup_invocation_id) lane: u32, @builtin(local_invocation_in
 
 def of_eight(device: Any) -> bool:
     """True when a workgroup of eight invocations is (part of) one subgroup whose lanes have their numbers, and any of them
-    can broadcast to the others, and exchange values with another. Asked of each device once.
+    can broadcast to the others, and exchange values with another. Raises what running a kernel raises.
 
     >>> from webtorch.backends.wgpu import get_device
-    >>> of_eight(get_device()) in (True, False)
+    >>> of_eight(get_device()) == get_device().subgroups_of_eight
     True
     """
-    known = getattr(device, "_subgroups_of_eight", None)
-    if known is None:
-        known = device._subgroups_of_eight = "subgroup" in device.features and tried(device)
-    return known
-
-
-def tried(device: Any) -> bool:
-    from webtorch.errors import ShaderCompileError
-
-    try:
-        pipeline = device.pipeline(PROBE, "subgroups", 0, 1, 16)
-    except ShaderCompileError:
+    if "subgroup" not in device.features:
         return False
-    output = device.allocate(32)
-    device.dispatch(pipeline, [(output, 0, 32)], struct.pack("<4I", 5, 8, 0, 0), 1)
+    pipeline = device.pipeline(PROBE.replace("PARAMETERS", device.parameters), "subgroups", 1, 1, 16)
     lanes = np.arange(8)
-    mine = lanes * lanes + 5
+    numbers, output = device.upload((lanes * lanes + 3).astype(np.uint32)), device.allocate(32)
+    parameters = np.array([7, 8, 0, 9], np.uint32).tobytes()
+    device.dispatch(pipeline, [(numbers, 0, 32), (output, 0, 32)], parameters, 1)
+    mine = (lanes * lanes + 3) * 7 + 9
     seen = 0
     for value in (*mine, *mine):
         seen = seen * 3 + int(value)

@@ -331,14 +331,14 @@ class Submitter:
                 entry.size = size
             group = BindGroup(None, self._guarded(raw.create_bind_group, self.gpu._internal, descriptor), memories)
         else:
-            entries: list[dict] = [
+            bound: list[dict] = [
                 {"binding": index, "resource": {"buffer": b.memory.gpu, "offset": b.offset + offset, "size": size}}
                 for index, (b, offset, size) in enumerate(bindings, start=1)
             ]
             if layout.params_size:
                 ring = {"buffer": self._ring, "offset": 0, "size": layout.params_size}
-                entries.insert(0, {"binding": 0, "resource": ring})
-            gpu = self._guarded(self.gpu.create_bind_group, layout=layout.bind_group_layout, entries=entries)
+                bound.insert(0, {"binding": 0, "resource": ring})
+            gpu = self._guarded(self.gpu.create_bind_group, layout=layout.bind_group_layout, entries=bound)
             group = BindGroup(gpu, gpu._internal, memories)
         if len(self._bind_groups) >= BIND_GROUP_LIMIT:
             for old in list(self._bind_groups)[: BIND_GROUP_LIMIT // 8]:
