@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from webtorch.backends.wgpu import declarations, submit, subgroups
+from webtorch.backends.wgpu import declarations, subgroups, submit
 from webtorch.backends.wgpu.buffers import Buffer, Memory, Part, Pool, padded, physical_memory, readable, size_class
 from webtorch.backends.wgpu.pipelines import MOST_IMMEDIATES, Pipeline, PipelineCache
 from webtorch.backends.wgpu.submit import LOST_HELP, RawCalls, Submitter, is_loss
