@@ -40,6 +40,29 @@ def names(ran) -> list:
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("whole", [webtorch.sync_device, lambda: webtorch.webgpu.batch(lambda: None), engine.relieve])
+def test_computing_all_that_is_pending_takes_no_more_kernels_than_reading_it(whole, monkeypatch):
+    """Only what a tensor, or work outside, wants later gets memory of its own."""
+    x, labels = random(64, 40), np.arange(64) % 40
+
+    def gradient():
+        scores = on_gpu(x, requires_grad=True)
+        webtorch.nn.functional.cross_entropy(scores, on_gpu(labels)).backward()
+        return scores.grad
+
+    monkeypatch.setattr(engine, "PENDING_LIMIT", 100_000)
+    with debug.kernels() as by_reading:
+        expected = gradient().numpy()
+    with debug.kernels() as at_once:
+        found = gradient()
+        monkeypatch.setattr(engine, "PENDING_LIMIT", 1)
+        whole()
+    assert sorted(set(names(at_once)) - {"any"}) == sorted(set(names(by_reading)) - {"any"})
+    assert "log_softmax+_clone" in names(at_once)
+    np.testing.assert_array_equal(found.numpy(), expected)
+
+
+@pytest.mark.gpu
 def test_a_chain_of_elementwise_ops_is_one_kernel():
     a, b, c = (on_gpu(random(33, 5, seed=seed)) for seed in range(3))
     with debug.kernels() as ran:

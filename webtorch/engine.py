@@ -80,7 +80,7 @@ def relieve() -> None:
     if capture.watching is not None:
         return
     with _lock:
-        waiting = [reference for reference in _recent if (node := reference()) is not None and node.buffer is None]
+        waiting = [reference for reference in _recent if is_pending(reference())]
         _recent[:] = waiting
     if len(waiting) > PENDING_LIMIT // 2:
         realize_pending()
@@ -238,12 +238,16 @@ def limits_of(device) -> Any:
     return _limits_cache[2]
 
 
+def is_pending(node: Node | None) -> bool:
+    return node is not None and node.buffer is None
+
+
 def realize_pending() -> None:
     """Compute every live pending value: nothing recorded so far stays lazy."""
     with _lock:
         references, _recent[:] = list(_recent), []
-        alive = [reference() for reference in references]
-        realize([node for node in alive if node is not None and node.buffer is None and node.is_live()])
+        # No name but in the list of targets: whatever else holds a node counts as wanting it later (see `fuse.LATER`).
+        realize([node for node in (each() for each in references) if is_pending(node) and node.is_live()])
 
 
 class Doubt:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import batching, creation, dtypes, elsewhere, engine
+from . import batching, creation, dtypes, elsewhere, engine, graph
 from .autograd import inplace
 from .errors import DeviceError, DTypeError, IndexShapeError, ShapeError, coded_error
 from .grad_mode import no_grad
@@ -87,9 +87,10 @@ def checked(index: Tensor, size: int, dim: int, call: str, wrap: bool = True) ->
 def look_over(index: Tensor, low: int, size: int, dim: int, call: str) -> engine.Doubt:
     """Have the next read raise if an entry of `index`, a tensor on a GPU, is not in [low, size)."""
     bad = ((index < low) | (index >= size)).any()
+    entries = index._operand()  # and not the tensor, whose values would have to be computed if it lived on
 
     def verdict(found: np.ndarray) -> Exception | None:
-        return out_of_range(call, offending(index, low, size), dim, size) if found[0] else None
+        return out_of_range(call, offending(entries, low, size), dim, size) if found[0] else None
 
     doubt = engine.add_check(bad._storage.node, verdict)
     if len(engine._checks) > MAX_CHECKS:
@@ -97,9 +98,9 @@ def look_over(index: Tensor, low: int, size: int, dim: int, call: str) -> engine
     return doubt
 
 
-def offending(index: Tensor, low: int, size: int) -> int | None:
+def offending(entries: graph.Operand, low: int, size: int) -> int | None:
     """The first entry that is not in [low, size); None for a replay, which found one in another tensor than this."""
-    array = engine.read(index.contiguous()._storage.node).reshape(-1)
+    array = engine.strided(engine.read(entries.node), entries.shape, entries.strides, entries.offset).reshape(-1)
     wrong = array[(array < low) | (array >= size)]
     return int(wrong[0]) if len(wrong) else None
 

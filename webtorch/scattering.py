@@ -242,18 +242,18 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         return input.clone()
     with no_grad():
         place = mask.reshape((-1,)).to(dtypes.int32).cumsum(0, dtype=dtypes.int32) - 1
-        most = (place.max() + 1).reshape((1,))
+        most, count = (place.max() + 1).reshape((1,)), source.numel()
 
         def verdict(found: np.ndarray) -> Exception | None:
-            if found[0] > source.numel():
+            if found[0] > count:
                 return ShapeError(
-                    f"{call}: Number of elements of source < number of ones in mask ({source.numel()} < {int(found[0])})"
+                    f"{call}: Number of elements of source < number of ones in mask ({count} < {int(found[0])})"
                 )
             return None
 
         if input.device.type == "cpu" and (wrong := verdict(most.numpy())) is not None:
             raise wrong
-        place = place.clamp(0, max(source.numel() - 1, 0)).reshape(input._shape)
+        place = place.clamp(0, max(count - 1, 0)).reshape(input._shape)
         if input.device.type == "webgpu":
             engine.depends(place._storage.node, engine.add_check(most._storage.node, verdict))
     if not source.numel():

@@ -82,13 +82,13 @@ def require(info: Tensor, message: Callable[[int], str], kind: type[Exception] =
     """Raise an error where `info` is not zero: on the cpu at once, on a GPU when a value is next read."""
     if not info.numel():
         return
-    flat = info.reshape((-1,))
+    flat, batched = info.reshape((-1,)), info.ndim > 0
 
     def verdict(found: np.ndarray) -> Exception | None:
         bad = np.flatnonzero(found)
         if not len(bad):
             return None
-        where = f"(Batch element {bad[0]}): " if info.ndim else ""
+        where = f"(Batch element {bad[0]}): " if batched else ""
         call, _, rest = message(int(found[bad[0]])).partition(": ")
         return kind(f"{call}: {where}{rest}")
 
