@@ -39,7 +39,7 @@ def on_gpu(array):
     return webtorch.tensor(array, device="webgpu")
 
 
-@pytest.mark.parametrize("shape", [(32, 32), (64, 96), (36, 300), (300, 36), (40, 1028)])
+@pytest.mark.parametrize("shape", [(32, 32), (64, 96), (36, 300), (300, 36), (40, 1028), (300, 1100)])
 @pytest.mark.parametrize("dtype", [np.float32, np.int32])
 def test_transposed(shaders, shape, dtype):
     x = numbers(*shape, dtype=dtype)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SHADER = "elementwise_tiles"
 FEWEST = 1 << 16  # results: fewer are computed by more invocations, four at a time
-BLOCKS_IN_A_ROW = 4  # that an invocation computes on a CPU adapter
+BLOCKS = 4  # that an invocation computes on a CPU adapter
 SHORTEST = 32  # elements of both dimensions: a tile's
 
 
@@ -61,7 +61,7 @@ def arrange(kernel: Kernel, block: Block, size: int) -> None:
             kernel.tiled[index] = turned.last
     dimension = first.dimension
     rows, columns = first.sizes[dimension] // 4, first.sizes[-1] // 4
-    kernel.each = kernel.trips = min(BLOCKS_IN_A_ROW, -(-columns // 8)) if kernel.limits.is_cpu else 1
+    kernel.each = kernel.trips = BLOCKS if kernel.limits.is_cpu and columns >= 8 * BLOCKS else 1
     across, down = -(-columns // (8 * kernel.each)), -(-rows // 8)
     between = numel(first.sizes[dimension + 1 : -1])
     kernel.shader = SHADER
