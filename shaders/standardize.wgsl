@@ -40,6 +40,48 @@ fn total(row: u32, average: T, power: u32) -> T {
   return sum;
 }
 
+struct Moments { average: T, squares: T }
+
+// The mean of a row and the sum of squared distances from it, each element being read once: those of sixteen neighbours at a
+// time, which then become part of what was before (Chan, Golub and LeVeque, 1979).
+fn moments(row: u32) -> Moments {
+  var sum = T(0);
+  var part = T(0);
+  var squares = T(0);
+  var k = 0u;
+  while (k + 12u < extent()) {
+    let a = four_at(row, k);
+    let b = four_at(row, k + 4u);
+    let c = four_at(row, k + 8u);
+    let d = four_at(row, k + 12u);
+    let four = (a + b) + (c + d);
+    let own = (four.x + four.y) + (four.z + four.w);
+    let mean = own / T(16);
+    let distances = ((a - mean) * (a - mean) + (b - mean) * (b - mean)) + ((c - mean) * (c - mean) + (d - mean) * (d - mean));
+    let change = mean - (sum + part) / T(max(k, 1u));
+    squares += ((distances.x + distances.y) + (distances.z + distances.w))
+      + change * change * (T(k) * (T(16) / T(k + 16u)));
+    part += own;
+    k += 16u;
+    if (k % BLOCK == 0u) {
+      sum += part;
+      part = T(0);
+    }
+  }
+  while (k < extent()) {
+    let a = four_at(row, k);
+    let own = (a.x + a.y) + (a.z + a.w);
+    let mean = own / T(4);
+    let distances = (a - mean) * (a - mean);
+    let change = mean - (sum + part) / T(max(k, 1u));
+    squares += ((distances.x + distances.y) + (distances.z + distances.w))
+      + change * change * (T(k) * (T(4) / T(k + 4u)));
+    part += own;
+    k += 4u;
+  }
+  return Moments((sum + part) / T(extent()), squares);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -52,11 +94,18 @@ fn main(
   }
   let count = T(extent());
   var average = T(0);
-  if (CENTRED) {
-    average = total(row, average, 1u) / count;
+  var squares = T(0);
+  if (CENTRED && STORE_QUADS) {
+    let found = moments(row);
+    average = found.average;
+    squares = found.squares;
+  } else {
+    if (CENTRED) {
+      average = total(row, average, 1u) / count;
+    }
+    squares = total(row, average, 2u);
   }
-  let squares = total(row, average, 2u) / count;
-  let scale = inverse_root(squares + epsilon());
+  let scale = inverse_root(squares / count + epsilon());
   var k = 0u;
   while (k < extent()) {
     if (STORE_QUADS) {

@@ -50,6 +50,27 @@ def test_layer_norm_and_rms_norm(shape):
     np.testing.assert_allclose(used(lambda: F.rms_norm(t, shape[1:], w, eps=1e-3))[0], root, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("columns", [4, 12, 16, 20, 68, 97, 132, 1000])
+@pytest.mark.parametrize("kind", ["far from zero", "an outlier first", "an outlier last", "all alike", "large"])
+def test_layer_norm_of_rows_that_are_hard_to_centre(kind, columns):
+    """Means and squares found in one pass: no worse than what the numbers, rounded to float32, allow."""
+    x = sample((9, columns)) / 3
+    if kind == "far from zero":
+        x += np.float32(1e4)
+    elif kind == "all alike":
+        x[:] = np.float32(3.3)
+    elif kind == "large":
+        x *= np.float32(1e15)
+    else:
+        x[:, 0 if kind == "an outlier first" else -1] = 1e5
+    exact = x.astype(np.float64)
+    mean, deviation = exact.mean(1, keepdims=True), np.sqrt(exact.var(1, keepdims=True) + 1e-5)
+    result, shaders = used(lambda: F.layer_norm(webtorch.tensor(x, device="webgpu") * 1, (columns,)))
+    assert shaders == ["standardize"]
+    condition = np.abs(mean) / deviation + np.sqrt(columns)
+    assert (np.abs(result - (exact - mean) / deviation) <= 8 * np.finfo(np.float32).eps * condition).all()
+
+
 @pytest.mark.parametrize("device", ["cpu", "webgpu"])
 @pytest.mark.parametrize("norm", [lambda x: F.layer_norm(x, (6,)), lambda x: F.rms_norm(x, (6,), eps=0.1)])
 def test_first_and_second_gradients_of_norms(norm, device):
