@@ -3,9 +3,12 @@
 // Supplied by codegen: T, WORKGROUP, rows(), extent(), lowest(), maximum(x, y), exponential(x), finish(x, top, total),
 // load(row, k): any fused producer, store(i, value): any fused consumer. Where QUADS is true, quad(row, k) gives the
 // elements k ... k + 3 of a row at once; where STORE_QUADS is, rows are multiples of four long and stored by
-// store4(i / 4, four).
+// store4(i / 4, four), which finds in stored_row and stored_column where that is.
 
 const BLOCK = 64u;
+
+var<private> stored_row: u32;
+var<private> stored_column: u32;
 
 fn four_at(row: u32, k: u32) -> Four {
   if (QUADS) {
@@ -67,8 +70,10 @@ fn main(
       top = largest;
       k += 4u;
     }
+    stored_row = row;
     k = 0u;
     while (k < extent()) {
+      stored_column = k;
       let x = four_at(row, k);
       let result = Four(finish(x.x, top, total), finish(x.y, top, total), finish(x.z, top, total), finish(x.w, top, total));
       store4((row * extent() + k) >> 2u, result);

@@ -6,6 +6,9 @@
 // Sums are taken in pieces, which keeps their rounding error near that of pairwise summation.
 const BLOCK = 64u;
 
+var<private> stored_row: u32;
+var<private> stored_column: u32;
+
 fn four_at(row: u32, k: u32) -> Four {
   if (QUADS) {
     return quad(row, k);
@@ -106,9 +109,11 @@ fn main(
     squares = total(row, average, 2u);
   }
   let scale = inverse_root(squares / count + epsilon());
+  stored_row = row;
   var k = 0u;
   while (k < extent()) {
     if (STORE_QUADS) {
+      stored_column = k;
       store4((row * extent() + k) >> 2u, (four_at(row, k) - average) * scale);
       k += 4u;
     } else {

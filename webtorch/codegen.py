@@ -190,6 +190,7 @@ class Limits:
     reproducible: bool = False  # whether kernels must give the same bits on every driver
     compiles_slowly: bool = False  # whether a kernel's length costs more than a loop: software adapters are so
     exact_division: bool = False  # whether the adapter's own division and square roots are rounded to nearest
+    wide_words: bool = False  # whether two words of 64 bits are read faster than four of 32
 
     @property
     def pairs(self) -> bool:
@@ -225,6 +226,7 @@ class Kernel:
         self.outputs: list = []  # nodes
         self.blocks: list[Block] = []
         self.quads: set[int] = set()  # input slots that are read four elements at a time
+        self.row: int | None = None  # elements of a row, where the shader knows in which place of which row it stores
         self.store_quads = False  # results are stored four neighbours at a time: the shader calls store4, not store
         self.workgroups = 1
         self.workgroup_size = 64
@@ -362,7 +364,10 @@ class Block:
         key = ("coordinates", index, sizes)
         known = self.memo.get(key)
         if known is None:
-            words = tuple(None if size == 1 else self.kernel.divisor(size) for size in sizes[1:])
+            row = self.name == "store" and self.roots[index : index + 1] == ("i",) and sizes[-1] == self.kernel.row
+            divided = sizes[1:-1] if row else sizes[1:]
+            words: tuple = tuple(None if size == 1 else self.kernel.divisor(size) for size in divided)
+            words += ("row",) if row else ()
             self.code.append(("coordinates", index, words))
             known = self.memo[key] = len(self.code) - 1
             if sizes[-1] % 4 == 0 and self.grows(index) == 1:

@@ -219,6 +219,7 @@ def limits_of(device) -> Any:
         known = device.limits
         for listener in _limits_listeners:
             listener()
+        llvmpipe = device.is_cpu_adapter and str(device.info.get("device", "")).startswith("llvmpipe")
         limits = Limits(
             max_binding_size=known.max_binding_size // 256 * 256,
             max_storage_buffers=known.max_storage_buffers,
@@ -232,7 +233,9 @@ def limits_of(device) -> Any:
             compiles_slowly=device.is_cpu_adapter,
             # llvmpipe divides by the processor's instructions, denormals included; SwiftShader flushes those, and GPUs
             # may be off by 2.5 ulp.
-            exact_division=device.is_cpu_adapter and str(device.info.get("device", "")).startswith("llvmpipe"),
+            exact_division=llvmpipe,
+            # llvmpipe reads for each lane by itself, so that half as many reads take less time.
+            wide_words=llvmpipe and "shader-int64" in device.features,
         )
         _limits_cache = (known, mode, reproducible.canonical(limits) if mode else limits)
     return _limits_cache[2]

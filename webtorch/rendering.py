@@ -56,6 +56,10 @@ def render_instruction(
         lines, rest = [], f"v{index}"
         for dimension in range(len(words), 0, -1):
             first, above = words[dimension - 1], f"{name}_r{dimension}"
+            if first == "row":
+                lines.append(f"let {name}_{dimension} = stored_column;")
+                rest = "stored_row"
+                continue
             if first is None:  # of size 1
                 lines.append(f"let {name}_{dimension} = 0u;")
                 continue
@@ -143,7 +147,7 @@ def render(kernel: Kernel) -> str:
     lines = [generated_from(kernel), params(max(1, (len(kernel.words) + 3) // 4), kernel.limits)]
     binding = 1
     for slot, node in enumerate(kernel.inputs):
-        kind = f"vec4<{element_type(node.dtype)}>" if slot in quads | mixed else element_type(node.dtype)
+        kind = quads_type(node.dtype, kernel.limits) if slot in quads | mixed else element_type(node.dtype)
         names: list[str] = []
         for _window in range(kernel.windows(slot)):
             names.append(f"input_{slot}" if not names else f"input_{slot}_{len(names)}")
@@ -258,7 +262,7 @@ def render_reader(slot: int, dtype, names: list[str], limits: Limits, quad: bool
     kind = compute_type(dtype)
     if quad:
         per_window = limits.max_binding_size // 16
-        body = windowed(names, "i", per_window, lambda name, i: f"return {name}[{i}];")
+        body = windowed(names, "i", per_window, lambda name, i: quad_of(f"{name}[{i}]", kind, limits))
         return f"fn quad_{slot}(i: u32) -> vec4<{kind}> {{ {body} }}"
     width = per_word(dtype)
     per_window = limits.max_binding_size // (4 if is_packed(dtype) else dtype.itemsize)
@@ -286,6 +290,22 @@ def windowed(names: list[str], index: str, per_window: int, statement) -> str:
             text if number == len(names) - 1 else f"if ({index} < {(number + 1) * per_window}u) {{ {text} }} else {{"
         )
     return " ".join(lines) + " }" * (len(names) - 1)
+
+
+def quads_type(dtype, limits: Limits) -> str:
+    """The type of four neighbours of an input that are read at once, as it is declared."""
+    return "vec2<u64>" if limits.wide_words else f"vec4<{element_type(dtype)}>"
+
+
+def quad_of(words: str, kind: str, limits: Limits) -> str:
+    """Statements that return what was declared so as four numbers."""
+    if not limits.wide_words:
+        return f"return {words};"
+    halves = "vec4<u32>(low.x, high.x, low.y, high.y)"
+    return (
+        f"let words = {words}; let low = vec2<u32>(words); let high = vec2<u32>(words >> vec2<u32>(32u)); "
+        f"return {halves if kind == 'u32' else f'bitcast<vec4<{kind}>>({halves})'};"
+    )
 
 
 def quad_type(dtype) -> str:

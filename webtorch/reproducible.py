@@ -91,7 +91,7 @@ def canonical(limits: Any) -> Any:
     exact = frozenset(name for name in limits.features if "int64" in name or name == "immediates")
     return dataclasses.replace(
         limits, is_cpu=True, max_workgroup_invocations=min(256, limits.max_workgroup_invocations), features=exact,
-        reproducible=True,
+        reproducible=True, wide_words=False,
     )  # fmt: skip
 
 

@@ -99,8 +99,8 @@ class Softmax(Op):
             ("$exponential", f"fn exponential(x: T) -> T {{ return wt_exp_{kind}(x); }}"),
         )
         kernel = codegen.Kernel(limits, "softmax_wide" if wide else "softmax", constants)
-        add_rows(kernel, group, operand, rows, extent, len(operand.shape) - 1)
         kernel.store_quads = not wide and extent % 4 == 0
+        add_rows(kernel, group, operand, rows, extent, len(operand.shape) - 1)
         kernel.workgroup_size = 64
         kernel.workgroups = rows if wide else -(-rows // 64)
         kernel.trips = 3 * (-(-extent // 64) if wide else extent) + (extent // 64 if not wide else 64) + 8
@@ -119,6 +119,7 @@ def add_rows(kernel, group, operand: Operand, rows: int, extent: int, kept: int)
 
     kernel.parameter("rows", rows)
     kernel.parameter("extent", extent)
+    kernel.row = extent if kernel.store_quads else None
     load = kernel.block("load", ("row", "k"))
     value = load.operand_at(operand, (0, 0, kept), (1, kept, len(operand.shape)))
     load.returns = ((value, operand.dtype),)
@@ -187,10 +188,10 @@ class Standardize(Op):
         )
         wide = not limits.is_cpu and extent > 64
         kernel = codegen.Kernel(limits, "standardize_wide" if wide else "standardize", constants)
+        kernel.store_quads = not wide and extent % 4 == 0
         add_rows(kernel, group, operand, rows, extent, kept)
         epsilon = kernel.block("epsilon", ())
         epsilon.returns = ((epsilon.attribute(node, "eps", operand.dtype), operand.dtype),)
-        kernel.store_quads = not wide and extent % 4 == 0
         kernel.workgroup_size = 64
         kernel.workgroups = rows if wide else -(-rows // 64)
         kernel.trips = (3 * -(-extent // 64) + 16) if wide else 3 * extent + extent // 64 + 8
