@@ -44,6 +44,16 @@ EAGER = os.environ.get("WEBTORCH_EAGER", "0") not in ("", "0")
 CHECK = os.environ.get("WEBTORCH_CHECK", "0") not in ("", "0")
 
 
+class PuttingOff(threading.local):
+    """What is asked, inside `postponed.together()`, whether it puts off a node of the cpu, and told to compute what was."""
+
+    takes: Callable[[Node], bool] | None = None
+    compute: Callable[[Iterable[Any]], None] | None = None
+
+
+putting_off = PuttingOff()
+
+
 def recorded(node: Node) -> None:
     """Called by `graph.record` for every new node."""
     if node.device.type == "cpu":
@@ -54,6 +64,8 @@ def recorded(node: Node) -> None:
         try:
             if capture.watching is not None:
                 capture.computed_on_cpu(node)
+            if putting_off.takes is not None and putting_off.takes(node):
+                return
             node.settle(evaluate(node))
         except MemoryError:
             raise too_large(node) from None
@@ -335,6 +347,8 @@ def read(node: Node, start: int = 0, count: int | None = None) -> np.ndarray:
         flat = elsewhere.download(node)
         return flat if count is None else flat[start : start + count]
     if node.device.type == "cpu":
+        if node.buffer is None and putting_off.compute is not None:
+            putting_off.compute((node.operand(),))
         return node.buffer if count is None else node.buffer[start : start + count]
     if node.size == 0:
         return np.empty(0, node.dtype.memory)

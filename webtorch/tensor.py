@@ -449,7 +449,15 @@ class Tensor:
             if graph.keep_old_values.get():
                 node = storage.node = graph.data(node.buffer.copy(), node.shape, node.dtype, node.device)
                 node.storage = weakref.ref(storage)
-            target = engine.strided(node.buffer, self._shape, self._strides, self._offset)
+            if engine.putting_off.takes is not None:
+                from . import postponed
+
+                if postponed.wrote(self, value):
+                    if not self._uncounted:
+                        storage.bump()
+                    return
+                engine.read(node)
+            target = engine.strided(storage.node.buffer, self._shape, self._strides, self._offset)
             source = value._memory()
             if np.may_share_memory(target, source):
                 source = source.copy()

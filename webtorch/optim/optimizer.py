@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import capture, creation, dtypes, engine, grad_mode, graph
+from .. import blocks, capture, creation, dtypes, engine, grad_mode, graph, postponed
 from ..autograd.graph import Hooks, RemovableHandle
 from ..ops.parts import view_as_complex, view_as_real
 from ..tensor import Tensor, from_node
@@ -135,7 +135,11 @@ class Optimizer:
     def update_parts(self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """`update`, of a complex parameter as of its real and imaginary parts; its state is kept complex, too."""
         if not parameter.dtype.is_complex:
-            self.update(parameter, gradient, state, group)
+            if parameter.device.type != "cpu" or parameter.numel() < blocks.WORTH:
+                self.update(parameter, gradient, state, group)
+                return
+            with postponed.together():
+                self.update(parameter, gradient, state, group)
             return
         parts = {name: real_parts(value) if is_complex(value) else value for name, value in state.items()}
         complex_names = {name for name, value in state.items() if is_complex(value)}

@@ -1,0 +1,178 @@
+"""Elementwise work on the cpu that is put off for a moment, and then done together, a block of elements at a time.
+
+numpy makes an array of every intermediate result. For large tensors each of them goes through main memory, which takes longer
+than the arithmetic. Inside `together()` elementwise ops on large contiguous tensors, and writes of their results into whole
+tensors, are noted only; at the end, or when a value is wanted earlier, all of them are computed for one block of elements
+after the other, whose intermediate results stay in a cache. Threads share the blocks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+import weakref
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import blocks, capture, dtypes, engine
+from .graph import Node, Operand, Storage, keep_old_values
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+BLOCK = (
+    1 << 17
+)  # elements: smaller arrays fit nearer caches, but threads then wait for each other more than they compute
+
+
+class Work(threading.local):
+    """What a thread has put off: nodes in the order in which they were recorded, and writes."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.noted: dict[int, int] = {}  # places in that list, by the nodes' ids
+        self.writes: list[tuple[Storage, Node, Node]] = []  # what is written to, its node before, its value
+        self.size = 0
+
+
+work = Work()
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Inside, elementwise work on large cpu tensors is put off; at the end it is done.
+
+    >>> import webtorch
+    >>> x = webtorch.ones(1 << 18)
+    >>> with together():
+    ...     y = x * 2 + 1
+    >>> float(y[-1])
+    3.0
+    """
+    if engine.putting_off.takes is not None or keep_old_values.get() or capture.watching is not None:
+        yield
+        return
+    engine.putting_off.takes, engine.putting_off.compute = takes, compute
+    try:
+        yield
+    finally:
+        engine.putting_off.takes = engine.putting_off.compute = None
+        compute()
+
+
+def takes(node: Node) -> bool:
+    """Whether a node of the cpu was put off. If not, all that was put off before is computed, as the node may want it."""
+    from .ops.elementwise import Elementwise
+
+    plain = type(node.op).evaluate is Elementwise.evaluate and node.size >= blocks.WORTH and fits(node.dtype)
+    if plain and all(whole(argument, node) for argument in node.args if isinstance(argument, Operand)):
+        if node.size != work.size:
+            compute(node.args)
+        work.size = node.size
+        work.noted[id(node)] = len(work.nodes)
+        work.nodes.append(node)
+        return True
+    compute(node.args)
+    return False
+
+
+def fits(dtype: dtypes.dtype) -> bool:
+    return dtype.computed is dtype.memory
+
+
+def whole(argument: Operand, node: Node) -> bool:
+    """Whether element i of an argument is all that element i of a node is computed from."""
+    source = argument.node
+    return argument.shape == node.shape and source.size == node.size and argument.is_linear() and fits(source.dtype)
+
+
+def wrote(target: Tensor, value: Tensor) -> bool:
+    """Whether a write into a tensor of the cpu was put off: of a value that was, into a whole tensor."""
+    node, storage = value._storage.node, target._storage
+    if not (
+        id(node) in work.noted
+        and target._shape == value._shape == node.shape
+        and target._operand().is_linear()
+        and value._operand().is_linear()
+        and storage.node.size == node.size
+        and storage.node.dtype is node.dtype
+        and storage is not value._storage
+    ):
+        return False
+    before = next((old for written, old, _ in work.writes if written is storage), storage.node)
+    if before.buffer is None or not before.buffer.flags.c_contiguous:
+        return False
+    work.writes = [write for write in work.writes if write[0] is not storage]
+    work.writes.append((storage, before, node))
+    storage.node = node  # whoever reads the tensor from now on finds its new value
+    return True
+
+
+def compute(arguments: Iterable[Any] = ()) -> None:
+    """Do what was put off; `arguments` are operands whose nodes are wanted although no tensor has them as its value."""
+    nodes, writes, size = work.nodes, work.writes, work.size
+    if not nodes:
+        return
+    work.nodes, work.noted, work.writes, work.size = [], {}, [], 0
+    for storage, before, _ in writes:
+        storage.node = before
+        before.storage = weakref.ref(storage)
+    place = {id(node): number for number, node in enumerate(nodes)}
+    asked = {place[id(each.node)] for each in arguments if isinstance(each, Operand) and id(each.node) in place}
+    live = [number for number, node in enumerate(nodes) if number in asked or node.is_live()]
+    kept = {number: np.empty(size, nodes[number].dtype.memory) for number in live}
+    written = [(before.buffer, place[id(value)]) for _, before, value in writes]
+    # One list holds a block's results, then its parts of what is read, then numbers.
+    results = len(nodes)
+    inputs = list({id(a.node): a.node for node in nodes for a in node.args if is_input(a, place)}.values())
+    place |= {id(node): results + number for number, node in enumerate(inputs)}
+    numbers: list[Any] = []
+    steps = [step(node, place, numbers, results + len(inputs)) for node in nodes]
+    last = {slot: at for at, (_, slots, _) in enumerate(steps) for slot in slots if slot < results}
+    leaving: list[list[int]] = [[] for _ in nodes]
+    for slot, at in last.items():
+        if slot not in kept and all(slot != value for _, value in written):
+            leaving[at].append(slot)
+    flat = [node.buffer for node in inputs]
+
+    def block(start: int, end: int) -> None:
+        values: list[Any] = [None] * results
+        values += [array[start:end] for array in flat]
+        values += numbers
+        for number, (function, slots, dtype) in enumerate(steps):
+            result = function(*[values[slot] for slot in slots])
+            if type(result) is not np.ndarray or result.dtype is not dtype or result.base is not None:
+                result = np.array(result, dtype)  # never a view of what is written to
+            values[number] = result
+            for slot in leaving[number]:
+                values[slot] = None
+        for number, array in kept.items():
+            array[start:end] = values[number]
+        for buffer, number in written:  # after all that reads what was there
+            buffer[start:end] = values[number]
+
+    blocks.shared_out(block, 0, size, BLOCK)
+    for number, array in kept.items():
+        nodes[number].settle(array)
+
+
+def is_input(argument: Any, place: dict[int, int]) -> bool:
+    """Whether an argument is read from memory."""
+    return isinstance(argument, Operand) and id(argument.node) not in place
+
+
+def step(node: Node, place: dict[int, int], numbers: list[Any], first: int) -> tuple[Any, list[int], np.dtype]:
+    """How a node is computed: a function, the slots of its arguments, and the dtype. Numbers are added to `numbers`, which
+    have the slots from `first` on."""
+    slots: list[int] = []
+    for argument in node.args:
+        if isinstance(argument, Operand):
+            slots.append(place[id(argument.node)])
+        else:
+            slots.append(first + len(numbers))
+            numbers.append(engine.numpy_scalar(argument.value, argument.dtype))
+    function = node.op.numpy
+    return (functools.partial(function, **node.attributes) if node.attributes else function), slots, node.dtype.memory
