@@ -75,3 +75,25 @@ def test_transposed_copies_are_numpys(shape, order, dtype):
         np.testing.assert_array_equal(got, array)
     t = webtorch.tensor(x, device="cpu").permute(order)
     np.testing.assert_array_equal(t.contiguous().numpy(), view)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x + x[0],
+        lambda x: x * x[:, :1],
+        lambda x: x - x.t(),
+        lambda x: x[:, 1:] / 3 + x[:, :-1],
+        lambda x: x.reshape(8, 64, 8, 64).permute(2, 1, 0, 3) * 2,
+        lambda x: x.reshape(4, 8, 128, 64) + x[0, :8].reshape(8, 1, 1),
+        lambda x: (x.expand(3, 512, 512) > 0.5) & (x.flip(0) < x),
+        lambda x: x.reshape(2, -1)[:1] + x.reshape(2, -1)[1:],
+    ],
+)
+def test_views_of_every_kind_are_computed_in_blocks(view, monkeypatch):
+    x = webtorch.tensor(np.random.default_rng(0).random((512, 512), np.float32), device="cpu")
+    found = view(x).numpy()
+    monkeypatch.setattr(blocks, "WORTH", 1 << 40)
+    expected = view(x).numpy()
+    assert found.dtype == expected.dtype and found.flags.c_contiguous
+    np.testing.assert_array_equal(found, expected)

@@ -26,7 +26,7 @@ def computed(monkeypatch):
     shared_out = blocks.shared_out
 
     def counted(work, start, end, step):
-        if step == postponed.BLOCK:
+        if work.__module__ == postponed.__name__:
             counts.append(end)
         shared_out(work, start, end, step)
 
@@ -81,7 +81,7 @@ def random_program(rng, given):
     values, seen = list(given), []
     for _ in range(40):
         x, y = (values[rng.integers(len(values))] for _ in range(2))
-        kind = rng.integers(12)
+        kind = rng.integers(14)
         if kind == 0:
             values[rng.integers(len(values))] = x * 1.5 + y
         elif kind == 1:
@@ -107,8 +107,13 @@ def random_program(rng, given):
             second.copy_(a)
         elif kind == 10:
             values.append(x.expand(SIZE) / (y.square() + 1))
-        else:
+        elif kind == 11:
             values.append(webtorch.full((SIZE,), 2.0, device="cpu") - x)
+        elif kind == 12:
+            halves = x[: SIZE // 2 * 2].reshape(2, -1)
+            values.append(((halves + 1) * halves[0]).mean(0).repeat(3)[:SIZE])
+        else:
+            values.append((x.reshape(1, 1, SIZE) * y).reshape(-1))
         values = values[:3] + values[-4:]
     return bits(*values), seen
 
@@ -130,6 +135,21 @@ def test_results_that_are_kept_and_those_that_are_not(computed):
     assert computed == [SIZE]
     np.testing.assert_array_equal(kept.numpy(), x.numpy() * 2)
     assert np.isfinite(last.numpy()).all()
+
+
+def test_rows_with_the_same_numbers(computed):
+    x, y = tensors(2, shape=(300, 500))
+    weight, bias = tensors(2, shape=(500,))
+    other = tensors(1, shape=(3, 100, 500))[0]
+    plain = bits((x * weight + bias).relu() * y, other * weight - bias, x * weight[:1], x * y[:, :1], x.t() * 2)
+    with postponed.together():
+        a = (x * weight + bias).relu() * y
+        b = other * weight - bias
+        c = x * weight[:1]
+        d = x * y[:, :1]
+        e = x.t() * 2
+    assert bits(a, b, c, d, e) == plain
+    assert computed == [300]
 
 
 def test_after_an_error_what_came_before_it_is_done():

@@ -60,26 +60,28 @@ def elementwise(function: Callable, arrays: list, shape: tuple[int, ...], size: 
     """`function(*arrays)` for a function of single elements; None where blocks would not help."""
     if size < WORTH:
         return None
-    flat = []
-    for array in arrays:
-        if not isinstance(array, np.ndarray) or array.ndim == 0:
-            flat.append(array)
-        elif array.shape == shape and array.flags.c_contiguous:
-            flat.append(array.reshape(-1))
-        else:
+    large = [isinstance(array, np.ndarray) and array.ndim > 0 for array in arrays]
+    if not any(large) or any(each and array.shape != shape for each, array in zip(large, arrays, strict=True)):
+        return None
+    if all(array.flags.c_contiguous for each, array in zip(large, arrays, strict=True) if each):
+        shape_of_all, step = (size,), BLOCK
+        arrays = [array.reshape(-1) if each else array for each, array in zip(large, arrays, strict=True)]
+    else:  # rows, or whatever the first dimension has: of broadcasts and turned matrices, too
+        shape_of_all, step = shape, max(1, BLOCK // (size // shape[0]))
+        if shape[0] < 4 * step or step * (size // shape[0]) > 4 * BLOCK:
             return None
 
     def part(start: int, end: int) -> np.ndarray:
-        return function(*(one[start:end] if isinstance(one, np.ndarray) and one.ndim else one for one in flat))
+        return function(*(one[start:end] if each else one for each, one in zip(large, arrays, strict=True)))
 
-    first = part(0, BLOCK)
-    result = np.empty(size, first.dtype)
-    result[:BLOCK] = first
+    first = part(0, step)
+    result = np.empty(shape_of_all, first.dtype)
+    result[:step] = first
 
     def store(start: int, end: int) -> None:
         result[start:end] = part(start, end)
 
-    shared_out(store, BLOCK, size, BLOCK)
+    shared_out(store, step, len(result), step)
     return result.reshape(shape)
 
 

@@ -23,9 +23,8 @@ from .graph import Node, Operand, Storage, keep_old_values
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-BLOCK = (
-    1 << 17
-)  # elements: smaller arrays fit nearer caches, but threads then wait for each other more than they compute
+# Elements: smaller arrays fit nearer caches, but threads then wait for each other more than they compute.
+BLOCK = 1 << 17
 
 
 class Work(threading.local):
@@ -35,7 +34,8 @@ class Work(threading.local):
         self.nodes: list[Node] = []
         self.noted: dict[int, int] = {}  # places in that list, by the nodes' ids
         self.writes: list[tuple[Storage, Node, Node]] = []  # what is written to, its node before, its value
-        self.size = 0
+        self.size = 0  # of each node
+        self.columns = 0  # of a row, where rows are computed with the same numbers for each
 
 
 work = Work()
@@ -67,11 +67,16 @@ def takes(node: Node) -> bool:
     """Whether a node of the cpu was put off. If not, all that was put off before is computed, as the node may want it."""
     from .ops.elementwise import Elementwise
 
-    plain = type(node.op).evaluate is Elementwise.evaluate and node.size >= blocks.WORTH and fits(node.dtype)
-    if plain and all(whole(argument, node) for argument in node.args if isinstance(argument, Operand)):
-        if node.size != work.size:
-            compute(node.args)
-        work.size = node.size
+    if type(node.op).evaluate is Elementwise.evaluate and node.size >= blocks.WORTH and fits(node.dtype):
+        operands = [argument for argument in node.args if isinstance(argument, Operand)]
+        rows = [argument for argument in operands if not whole(argument, node)]
+        columns = node.shape[-1] if rows else work.columns
+        if node.size != work.size or work.columns not in (0, columns):
+            compute(operands)
+        if not all(is_row(argument, node) for argument in rows):
+            compute(operands)
+            return False
+        work.size, work.columns = node.size, columns
         work.noted[id(node)] = len(work.nodes)
         work.nodes.append(node)
         return True
@@ -87,6 +92,13 @@ def whole(argument: Operand, node: Node) -> bool:
     """Whether element i of an argument is all that element i of a node is computed from."""
     source = argument.node
     return argument.shape == node.shape and source.size == node.size and argument.is_linear() and fits(source.dtype)
+
+
+def is_row(argument: Operand, node: Node) -> bool:
+    """Whether an argument has the same elements for each row of a node, and is in memory."""
+    strides = argument.strides
+    known = argument.shape == node.shape and argument.node.buffer is not None and fits(argument.node.dtype)
+    return known and len(strides) > 1 and strides[-1] == 1 and not any(strides[:-1])
 
 
 def wrote(target: Tensor, value: Tensor) -> bool:
@@ -113,21 +125,22 @@ def wrote(target: Tensor, value: Tensor) -> bool:
 
 def compute(arguments: Iterable[Any] = ()) -> None:
     """Do what was put off; `arguments` are operands whose nodes are wanted although no tensor has them as its value."""
-    nodes, writes, size = work.nodes, work.writes, work.size
+    nodes, writes, size, columns = work.nodes, work.writes, work.size, work.columns
     if not nodes:
         return
-    work.nodes, work.noted, work.writes, work.size = [], {}, [], 0
+    work.nodes, work.noted, work.writes, work.size, work.columns = [], {}, [], 0, 0
+    shape = (size // columns, columns) if columns else (size,)
     for storage, before, _ in writes:
         storage.node = before
         before.storage = weakref.ref(storage)
     place = {id(node): number for number, node in enumerate(nodes)}
     asked = {place[id(each.node)] for each in arguments if isinstance(each, Operand) and id(each.node) in place}
     live = [number for number, node in enumerate(nodes) if number in asked or node.is_live()]
-    kept = {number: np.empty(size, nodes[number].dtype.memory) for number in live}
-    written = [(before.buffer, place[id(value)]) for _, before, value in writes]
+    kept = {number: np.empty(shape, nodes[number].dtype.memory) for number in live}
+    written = [(before.buffer.reshape(shape), place[id(value)]) for _, before, value in writes]
     # One list holds a block's results, then its parts of what is read, then numbers.
     results = len(nodes)
-    inputs = list({id(a.node): a.node for node in nodes for a in node.args if is_input(a, place)}.values())
+    inputs = list({id(a.node): a.node for node in nodes for a in node.args if is_input(a, node, place)}.values())
     place |= {id(node): results + number for number, node in enumerate(inputs)}
     numbers: list[Any] = []
     steps = [step(node, place, numbers, results + len(inputs)) for node in nodes]
@@ -136,11 +149,11 @@ def compute(arguments: Iterable[Any] = ()) -> None:
     for slot, at in last.items():
         if slot not in kept and all(slot != value for _, value in written):
             leaving[at].append(slot)
-    flat = [node.buffer for node in inputs]
+    read = [node.buffer.reshape(shape) for node in inputs]
 
     def block(start: int, end: int) -> None:
         values: list[Any] = [None] * results
-        values += [array[start:end] for array in flat]
+        values += [array[start:end] for array in read]
         values += numbers
         for number, (function, slots, dtype) in enumerate(steps):
             result = function(*[values[slot] for slot in slots])
@@ -154,25 +167,28 @@ def compute(arguments: Iterable[Any] = ()) -> None:
         for buffer, number in written:  # after all that reads what was there
             buffer[start:end] = values[number]
 
-    blocks.shared_out(block, 0, size, BLOCK)
+    blocks.shared_out(block, 0, shape[0], max(1, BLOCK // columns) if columns else BLOCK)
     for number, array in kept.items():
-        nodes[number].settle(array)
+        nodes[number].settle(array.reshape(-1))
 
 
-def is_input(argument: Any, place: dict[int, int]) -> bool:
-    """Whether an argument is read from memory."""
-    return isinstance(argument, Operand) and id(argument.node) not in place
+def is_input(argument: Any, node: Node, place: dict[int, int]) -> bool:
+    """Whether an argument is read from memory, block by block."""
+    return isinstance(argument, Operand) and id(argument.node) not in place and whole(argument, node)
 
 
 def step(node: Node, place: dict[int, int], numbers: list[Any], first: int) -> tuple[Any, list[int], np.dtype]:
-    """How a node is computed: a function, the slots of its arguments, and the dtype. Numbers are added to `numbers`, which
-    have the slots from `first` on."""
+    """How a node is computed: a function, the slots of its arguments, and the dtype. Numbers, and what is the same for each
+    row, are added to `numbers`, which have the slots from `first` on."""
     slots: list[int] = []
     for argument in node.args:
-        if isinstance(argument, Operand):
+        if isinstance(argument, Operand) and whole(argument, node):
             slots.append(place[id(argument.node)])
+            continue
+        slots.append(first + len(numbers))
+        if isinstance(argument, Operand):
+            numbers.append(argument.node.buffer[argument.offset : argument.offset + node.shape[-1]])
         else:
-            slots.append(first + len(numbers))
             numbers.append(engine.numpy_scalar(argument.value, argument.dtype))
     function = node.op.numpy
     return (functools.partial(function, **node.attributes) if node.attributes else function), slots, node.dtype.memory

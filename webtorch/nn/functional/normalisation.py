@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ... import dtypes, engine, grad_mode
+from ... import dtypes, engine, grad_mode, postponed
 from ...errors import ShapeError
 from ...ops.pool import window_sum
 from ...ops.row import standardize
@@ -48,9 +48,10 @@ def layer_norm(
     """
     shape = check_normalised_shape("layer_norm", input, normalized_shape, weight, bias)
     result = normalised(input, input.ndim - len(shape), eps)
-    if weight is not None:
-        result = result * weight
-    return result if bias is None else result + bias
+    with postponed.together():
+        if weight is not None:
+            result = result * weight
+        return result if bias is None else result + bias
 
 
 @autocasts
