@@ -64,7 +64,8 @@ def elementwise(function: Callable, arrays: list, shape: tuple[int, ...], size: 
     if not any(large) or any(each and array.shape != shape for each, array in zip(large, arrays, strict=True)):
         return None
     if all(array.flags.c_contiguous for each, array in zip(large, arrays, strict=True) if each):
-        shape_of_all, step = (size,), BLOCK
+        shape_of_all: tuple[int, ...] = (size,)
+        step = BLOCK
         arrays = [array.reshape(-1) if each else array for each, array in zip(large, arrays, strict=True)]
     else:  # rows, or whatever the first dimension has: of broadcasts and turned matrices, too
         shape_of_all, step = shape, max(1, BLOCK // (size // shape[0]))
