@@ -138,3 +138,35 @@ def test_what_a_replay_gave_by_a_wrong_index_is_never_read():
             wrong.tolist()
     with pytest.raises(IndexError, match="an index is out of bounds"):
         pick(wrong, on_gpu([0, 1])).tolist()
+
+
+SINGULAR, NOT_POSITIVE = [[1.0, 2.0], [2.0, 4.0]], [[1.0, 0.0], [0.0, -1.0]]
+
+
+@pytest.mark.parametrize(
+    ("fail", "error"),
+    [
+        (lambda: webtorch.linalg.cholesky(on_gpu(NOT_POSITIVE)), webtorch.linalg.LinAlgError),
+        (lambda: webtorch.linalg.cholesky_ex(on_gpu(NOT_POSITIVE), check_errors=True).L, webtorch.linalg.LinAlgError),
+        (lambda: webtorch.linalg.solve(on_gpu(SINGULAR), on_gpu([1.0, 0.0])), webtorch.linalg.LinAlgError),
+        (lambda: webtorch.linalg.solve(on_gpu(SINGULAR), on_gpu(SINGULAR), left=False), webtorch.linalg.LinAlgError),
+        (lambda: webtorch.linalg.inv(on_gpu(SINGULAR)), webtorch.linalg.LinAlgError),
+        (lambda: webtorch.linalg.lu_factor(on_gpu(SINGULAR)).LU, webtorch.linalg.LinAlgError),
+        (lambda: webtorch.linalg.lu_factor(on_gpu(SINGULAR)).pivots, webtorch.linalg.LinAlgError),
+        (lambda: webtorch.multinomial(on_gpu([0.0, -1.0, 2.0]), 2, replacement=True), RuntimeError),
+        (lambda: webtorch.multinomial(on_gpu([[0.0, float("nan"), 2.0]]), 2), RuntimeError),
+    ],
+)
+def test_what_a_failed_factorisation_or_draw_gave_is_refused_at_every_read(fail, error):
+    x = on_gpu([1.0, 2.0])
+    doubled = x * 2
+    result = fail()
+    later = (result + 1) * 2
+    with pytest.raises(error):
+        result.numpy()
+    assert doubled.tolist() == [2, 4] and x.tolist() == [1, 2]
+    for wrong in (result, later, result.clone(), later.sum(), result[..., 0]):
+        with pytest.raises(error):
+            wrong.numpy()
+    right = webtorch.linalg.inv(on_gpu([[2.0, 0.0], [0.0, 4.0]]))
+    assert right.tolist() == [[0.5, 0.0], [0.0, 0.25]]

@@ -60,8 +60,8 @@ def without_replacement(weights: Tensor, bits: Tensor) -> Tensor:
     return stack(chosen, -1)
 
 
-def check_probabilities(p: Tensor) -> None:
-    """Raise for impossible probabilities: on the cpu at once, on a GPU when a value is next read."""
+def check_probabilities(p: Tensor) -> tuple[engine.Doubt, ...]:
+    """Raise for impossible probabilities: on the cpu at once, on a GPU when a value is next read: the check that it is."""
     impossible = ((p < 0) | ~p.isfinite()).any()
     empty = ~(p > 0).any(-1).all()
     found = impossible.to(dtypes.int32).reshape((1,)) + empty.to(dtypes.int32) * 2
@@ -74,9 +74,10 @@ def check_probabilities(p: Tensor) -> None:
         return None
 
     if p.device.type == "webgpu":
-        engine.add_check(found._storage.node, verdict)
-    elif p.device.type == "cpu" and (wrong := verdict(found.numpy())) is not None:
+        return (engine.add_check(found._storage.node, verdict),)
+    if p.device.type == "cpu" and (wrong := verdict(found.numpy())) is not None:
         raise wrong
+    return ()
 
 
 @method
@@ -128,12 +129,15 @@ def multinomial(
 def by_rows(rows: Tensor, count: int, replacement: bool, generator: Generator | None) -> Tensor:
     if not rows._shape[0]:
         return creation.zeros((0, count), dtype=dtypes.int64, device=rows.device)
-    check_probabilities(rows)
+    doubts = check_probabilities(rows)
     bits = draw(bits_row, (rows._shape[0], count), dtypes.int32, rows.device, generator)
     weights = whole_weights(rows)
     if replacement or count == 1:
-        return drawn_places(weights, bits).to(dtypes.int64)
-    return without_replacement(weights, bits)
+        result = drawn_places(weights, bits).to(dtypes.int64)
+    else:
+        result = without_replacement(weights, bits)
+    engine.depends(result._storage.node, *doubts)
+    return result
 
 
 async def multinomial_async(

@@ -78,8 +78,9 @@ def broadcast_batches(a: Tensor, b: Tensor, call: str) -> tuple[Tensor, Tensor]:
     return a.expand((*lead, *a._shape[-2:])), b.expand((*lead, *b._shape[-2:]))
 
 
-def require(info: Tensor, message: Callable[[int], str], kind: type[Exception] = LinAlgError) -> None:
-    """Raise an error where `info` is not zero: on the cpu at once, on a GPU when a value is next read."""
+def require(info: Tensor, message: Callable[[int], str], *results: Tensor, kind: type[Exception] = LinAlgError) -> None:
+    """Raise an error where `info` is not zero: on the cpu at once, on a GPU when a value is next read, and whenever one of
+    the results, or what is computed from them, is."""
     if not info.numel():
         return
     flat, batched = info.reshape((-1,)), info.ndim > 0
@@ -93,7 +94,9 @@ def require(info: Tensor, message: Callable[[int], str], kind: type[Exception] =
         return kind(f"{call}: {where}{rest}")
 
     if info.device.type == "webgpu":
-        engine.add_check(flat.contiguous()._storage.node, verdict)
+        doubt = engine.add_check(flat.contiguous()._storage.node, verdict)
+        for result in results:
+            engine.depends(result._storage.node, doubt)
     elif info.device.type == "cpu" and (error := verdict(flat.numpy())) is not None:
         raise error
 

@@ -176,7 +176,10 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False, o
         info = first_zero(packed.detach())
     if check_errors:
         require(
-            info, lambda k: f"{call}: U[{k},{k}] is zero and using it on lu_solve would result in a division by zero"
+            info,
+            lambda k: f"{call}: U[{k},{k}] is zero and using it on lu_solve would result in a division by zero",
+            packed,
+            pivots,
         )
     return stored(call, LUFactorEx(packed, pivots, info), out)
 
@@ -206,6 +209,8 @@ def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> LUFactor:
             f"torch.linalg.lu_factor: U[{k},{k}] is zero and using it on lu_solve would result in a division by zero. If you "
             "still want to perform the factorization, consider calling linalg.lu(A, pivot) or linalg.lu_factor_ex(A, pivot)"
         ),
+        result.LU,
+        result.pivots,
     )
     return stored("linalg.lu_factor", LUFactor(result.LU, result.pivots), out)
 
@@ -273,7 +278,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, o
     check_matrices(A, call, square=True)
     factor, info = cholesky_factor(A, upper, call)
     if check_errors:
-        require(info, lambda k: not_positive(call, k))
+        require(info, lambda k: not_positive(call, k), factor)
     return stored(call, CholeskyEx(factor, info), out)
 
 
@@ -314,7 +319,7 @@ def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Te
     """
     check_matrices(A, "linalg.cholesky", square=True)
     factor, info = cholesky_factor(A, upper, "linalg.cholesky")
-    require(info, lambda k: not_positive("linalg.cholesky", k))
+    require(info, lambda k: not_positive("linalg.cholesky", k), factor)
     return stored("linalg.cholesky", factor, out)
 
 

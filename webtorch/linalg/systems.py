@@ -193,7 +193,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     call = "linalg.solve_ex"
     result, info = solution_of(A, B, left, "linalg.solve")
     if check_errors:
-        require(info, lambda k: f"{call}: The solver failed because the input matrix is singular.")
+        require(info, lambda k: f"{call}: The solver failed because the input matrix is singular.", result)
     return stored(call, SolveEx(result, info), out)
 
 
@@ -236,7 +236,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None)
     tensor([1., 2.])
     """
     result, info = solution_of(A, B, left, "linalg.solve")
-    require(info, lambda k: "torch.linalg.solve: The solver failed because the input matrix is singular.")
+    require(info, lambda k: "torch.linalg.solve: The solver failed because the input matrix is singular.", result)
     return stored("linalg.solve", result, out)
 
 
@@ -261,7 +261,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> InvEx:
     """
     result, info = inverse_of(A, "linalg.inv_ex")
     if check_errors:
-        require(info, lambda k: singular("linalg.inv_ex", k))
+        require(info, lambda k: singular("linalg.inv_ex", k), result)
     return stored("linalg.inv_ex", InvEx(result, info), out)
 
 
@@ -275,7 +275,7 @@ def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:
             [0.0000, 0.2500]])
     """
     result, info = inverse_of(A, "linalg.inv")
-    require(info, lambda k: singular("linalg.inv", k))
+    require(info, lambda k: singular("linalg.inv", k), result)
     return stored("linalg.inv", result, out)
 
 

@@ -173,7 +173,7 @@ def require_no_phase(turned: Tensor, call: str, what: str) -> None:
             f"{call}: {what} are specified up to multiplication by e^{{i phi}}. The specified loss function depends on this "
             "quantity, so it is ill-defined; take sizes, products with the adjoint, or projections instead"
         ),
-        RuntimeError,
+        kind=RuntimeError,
     )
 
 
