@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 
+import webtorch
 from webtorch import errors
 from webtorch.backends.wgpu import buffers, get_device, submit
 from webtorch.backends.wgpu.submit import fold
@@ -359,6 +360,51 @@ def test_parameter_blocks_of_all_sizes(both, size):
         both.dispatch(pipeline, [(target, 0, 8)], values.tobytes(), 1)
     for i, target in enumerate(targets):
         assert read(both, target, 2).tolist() == [i, i + count * 4 - 1]
+
+
+@pytest.mark.parametrize("size", [16, 64, 128])
+def test_immediates_of_all_sizes(both, size):
+    """Each dispatch carries its own, whatever ran before with fewer or none; as many as the shader declares are set."""
+    if not both.limits.max_immediates:
+        pytest.skip("the adapter has no immediates")
+    count = size // 16
+    source = f"""
+        var<immediate> p: array<vec4<u32>, {count}>;
+        @group(0) @binding(1) var<storage, read_write> y: array<u32>;
+        @compute @workgroup_size(1) fn main() {{
+            y[0] = p[0].x;
+            y[1] = p[{count - 1}].w;
+        }}"""
+    pipeline = both.pipeline(source, "immediates", 0, 1, size)
+    other = both.pipeline(NUMBER, "number", 0, 1, 16)
+    targets = [both.allocate(8) for _ in range(40)]
+    for i, target in enumerate(targets):
+        both.dispatch(other, [(target, 0, 8)], np.array([2, i, 0, 0], np.uint32).tobytes(), 2)
+        values = np.arange(i, i + count * 4, dtype=np.uint32)
+        both.dispatch(pipeline, [(target, 0, 8)], values.tobytes(), 1)
+    for i, target in enumerate(targets):
+        assert read(both, target, 2).tolist() == [i, i + count * 4 - 1]
+    too_large = source.replace(f"vec4<u32>, {count}>", "vec4<u32>, 64>").replace("var<immediate>", "var < immediate >")
+    with pytest.raises(errors.DeviceError, match="bytes of immediates"):
+        both.pipeline(too_large, "too many", 0, 1, 16 * 1024)
+
+
+@pytest.mark.parametrize("without", [(), ("immediates",)])
+def test_kernels_have_their_parameters_either_way(d, without):
+    """Few of them travel in the command, many (here the strides of three views) and those of some adapters in a buffer."""
+    x = np.random.default_rng(0).standard_normal((2, 3, 4, 5, 6, 7)).astype(np.float32)
+    orders = [(5, 3, 1, 0, 2, 4), (1, 0, 3, 2, 5, 4), (2, 4, 0, 5, 1, 3)]
+    expected = sum(x.transpose(order).reshape(-1).astype(np.float64) for order in orders)
+    with d.override_limits(without=without):
+        tensors = [webtorch.tensor(x, device="webgpu").permute(*order) for order in orders]
+        with webtorch.debug.kernels() as ran:
+            few = (tensors[0] + 2.5).sum((0, 1, 2, 3, 4, 5))
+            many = sum(tensor.flatten() for tensor in tensors)
+            np.testing.assert_allclose(many.numpy(), expected, rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(few.item(), x.sum(dtype=np.float64) + 2.5 * x.size, rtol=1e-5)
+        immediate = any("var<immediate>" in kernel.wgsl for kernel in ran)
+        assert immediate == (not without and d.limits.max_immediates > 0)
+        assert any("var<uniform>" in kernel.wgsl for kernel in ran)
 
 
 def test_parameters_too_large(d):

@@ -293,6 +293,7 @@ class Kernel:
             self.target is not None,
             self.limits.pairs,
             self.limits.max_binding_size,
+            self.limits.max_immediates,
             self.sliced,
             tuple((node.dtype, self.windows(slot)) for slot, node in enumerate(self.inputs)),
             tuple((node.dtype, self.limits.windows(node.nbytes)) for node in self.outputs),

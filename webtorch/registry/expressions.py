@@ -130,7 +130,7 @@ SIGNATURE = re.compile(
 )
 WORD = re.compile(r"(?<![A-Za-z0-9_.])[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 FORBIDDEN = {"struct", "override", "alias", "enable", "requires", "diagnostic", "atomic", "ptr", "const_assert", "private",
-             "storage", "uniform", "workgroup", "function", "params", "workgroupBarrier", "storageBarrier"}  # fmt: skip
+             "storage", "uniform", "immediate", "workgroup", "function", "params", "workgroupBarrier", "storageBarrier"}  # fmt: skip
 
 
 def check_function(text: object, inputs: Iterable[str], call: str) -> tuple[str, str]:

@@ -664,6 +664,8 @@ class WebGPUDevice:
                 raise ValueError(f"override_limits({name}={value}): the real limit is {getattr(real, name)}")
         features = self.features
         self.features = features.difference(without)
+        if "immediates" not in self.features:
+            lower["max_immediates"] = 0
         self._set_limits(dataclasses.replace(real, **lower))
         try:
             yield self.limits
