@@ -227,7 +227,7 @@ _LAZY_NAMES = {
 def __dir__():
     from .registry import NAMES
 
-    return sorted({*globals(), *_LAZY, *_LAZY_NAMES, *NAMES})
+    return sorted({*globals(), *NAMES})
 
 
 def __getattr__(name: str):

@@ -77,6 +77,8 @@ def checked(index: Tensor, size: int, dim: int, call: str, wrap: bool = True) ->
                 engine.remember(node, question, doubt)
         # Out-of-range entries are brought inside, so that no kernel touches memory that is not its own; what is computed
         # with them is refused once they are known.
+        if size < 1 << 30 and index.dtype is dtypes.int64:  # whatever the upper halves of wrong entries hold
+            index = index.to(dtypes.int32)
         inside = index.clamp(low, max(size - 1, 0))
         inside = (inside + (inside < 0) * size) if wrap else inside
         if numel(index._shape):
