@@ -1,5 +1,7 @@
 """Elementwise work on the cpu that is put off: the same bits as one op after the other, whatever comes between."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -81,7 +83,7 @@ def random_program(rng, given):
     values, seen = list(given), []
     for _ in range(40):
         x, y = (values[rng.integers(len(values))] for _ in range(2))
-        kind = rng.integers(14)
+        kind = rng.integers(15)
         if kind == 0:
             values[rng.integers(len(values))] = x * 1.5 + y
         elif kind == 1:
@@ -107,6 +109,8 @@ def random_program(rng, given):
             second.copy_(a)
         elif kind == 10:
             values.append(x.expand(SIZE) / (y.square() + 1))
+        elif kind == 14:
+            values[rng.integers(3)].copy_(values[rng.integers(3)])  # of what is in memory
         elif kind == 11:
             values.append(webtorch.full((SIZE,), 2.0, device="cpu") - x)
         elif kind == 12:
@@ -124,6 +128,32 @@ def test_random_programs_leave_the_same(seed, computed):
     with postponed.together():
         put_off = random_program(np.random.default_rng(seed), tensors())
     assert put_off == plain and computed
+
+
+def test_what_reads_a_tensor_reads_it_before_it_is_overwritten():
+    x, y = tensors(2)
+    before, other = x.numpy().copy(), y.numpy().copy()
+    with postponed.together():
+        doubled = x * 2
+        x.copy_(y)
+        tripled = y * 3
+        y.zero_()
+    np.testing.assert_array_equal(doubled.numpy(), before * 2)
+    np.testing.assert_array_equal(tripled.numpy(), other * 3)
+    np.testing.assert_array_equal(x.numpy(), other)
+    assert not y.numpy().any()
+
+
+def test_other_threads_find_a_tensor_that_is_written_to():
+    x = tensors(1)[0]
+    before, seen = x.numpy().copy(), []
+    with postponed.together():
+        x.copy_(x * 2)
+        thread = threading.Thread(target=lambda: seen.append((x + 0).numpy()))
+        thread.start()
+        thread.join()
+    np.testing.assert_array_equal(seen[0], before)
+    np.testing.assert_array_equal(x.numpy(), before * 2)
 
 
 def test_results_that_are_kept_and_those_that_are_not(computed):

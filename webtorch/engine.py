@@ -347,7 +347,7 @@ def read(node: Node, start: int = 0, count: int | None = None) -> np.ndarray:
         flat = elsewhere.download(node)
         return flat if count is None else flat[start : start + count]
     if node.device.type == "cpu":
-        if node.buffer is None and putting_off.compute is not None:
+        if putting_off.compute is not None:
             putting_off.compute((node.operand(),))
         return node.buffer if count is None else node.buffer[start : start + count]
     if node.size == 0:

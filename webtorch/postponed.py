@@ -11,14 +11,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-import weakref
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import blocks, capture, dtypes, engine
-from .graph import Node, Operand, Storage, keep_old_values
+from .graph import Node, Operand, keep_old_values
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -33,7 +32,8 @@ class Work(threading.local):
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.noted: dict[int, int] = {}  # places in that list, by the nodes' ids
-        self.writes: list[tuple[Storage, Node, Node]] = []  # what is written to, its node before, its value
+        self.writes: list[tuple[Node, Node]] = []  # what is written to, in place, and its new value
+        self.written: set[int] = set()  # the ids of the former
         self.size = 0  # of each node
         self.columns = 0  # of a row, where rows are computed with the same numbers for each
 
@@ -69,6 +69,8 @@ def takes(node: Node) -> bool:
 
     if type(node.op).evaluate is Elementwise.evaluate and node.size >= blocks.WORTH and fits(node.dtype):
         operands = [argument for argument in node.args if isinstance(argument, Operand)]
+        if any(id(argument.node) in work.written for argument in operands):
+            compute(operands)
         rows = [argument for argument in operands if not whole(argument, node)]
         columns = node.shape[-1] if rows else work.columns
         if node.size != work.size or work.columns not in (0, columns):
@@ -114,12 +116,11 @@ def wrote(target: Tensor, value: Tensor) -> bool:
         and storage is not value._storage
     ):
         return False
-    before = next((old for written, old, _ in work.writes if written is storage), storage.node)
-    if before.buffer is None or not before.buffer.flags.c_contiguous:
+    # The tensor keeps its node, so that other threads find it as ever; whoever reads it in this one has the write done first.
+    if storage.node.buffer is None or not storage.node.buffer.flags.c_contiguous or id(storage.node) in work.written:
         return False
-    work.writes = [write for write in work.writes if write[0] is not storage]
-    work.writes.append((storage, before, node))
-    storage.node = node  # whoever reads the tensor from now on finds its new value
+    work.writes.append((storage.node, node))
+    work.written.add(id(storage.node))
     return True
 
 
@@ -128,16 +129,13 @@ def compute(arguments: Iterable[Any] = ()) -> None:
     nodes, writes, size, columns = work.nodes, work.writes, work.size, work.columns
     if not nodes:
         return
-    work.nodes, work.noted, work.writes, work.size, work.columns = [], {}, [], 0, 0
+    work.nodes, work.noted, work.writes, work.written, work.size, work.columns = [], {}, [], set(), 0, 0
     shape = (size // columns, columns) if columns else (size,)
-    for storage, before, _ in writes:
-        storage.node = before
-        before.storage = weakref.ref(storage)
     place = {id(node): number for number, node in enumerate(nodes)}
     asked = {place[id(each.node)] for each in arguments if isinstance(each, Operand) and id(each.node) in place}
     live = [number for number, node in enumerate(nodes) if number in asked or node.is_live()]
     kept = {number: np.empty(shape, nodes[number].dtype.memory) for number in live}
-    written = [(before.buffer.reshape(shape), place[id(value)]) for _, before, value in writes]
+    written = [(before.buffer.reshape(shape), place[id(value)]) for before, value in writes]
     # One list holds a block's results, then its parts of what is read, then numbers.
     results = len(nodes)
     inputs = list({id(a.node): a.node for node in nodes for a in node.args if is_input(a, node, place)}.values())

@@ -456,7 +456,7 @@ class Tensor:
                     if not self._uncounted:
                         storage.bump()
                     return
-                engine.read(node)
+                engine.read(node)  # what was put off reads what is here before it is overwritten
             target = engine.strided(storage.node.buffer, self._shape, self._strides, self._offset)
             source = value._memory()
             if np.may_share_memory(target, source):

@@ -145,14 +145,15 @@ class Adam(Replayable):
         elif decay:
             gradient = gradient + value * decay
         first, second = state["exp_avg"], state["exp_avg_sq"]
-        first.copy_(first + (gradient - first) * (1 - beta1))
-        second.copy_(second * beta2 + gradient * gradient * (1 - beta2))
-        largest = second
-        if group["amsgrad"]:
-            largest = state["max_exp_avg_sq"]
-            largest.copy_(TABLE["maximum"](largest, second))
+        first = first + (gradient - first) * (1 - beta1)
+        second = second * beta2 + gradient * gradient * (1 - beta2)
+        largest = TABLE["maximum"](state["max_exp_avg_sq"], second) if group["amsgrad"] else second
         scale = (1 - beta2**step) ** 0.5
         parameter.copy_(value - first / (largest.sqrt() / scale + group["eps"]) * (rate / (1 - beta1**step)))
+        state["exp_avg"].copy_(first)
+        state["exp_avg_sq"].copy_(second)
+        if group["amsgrad"]:
+            state["max_exp_avg_sq"].copy_(largest)
 
 
 class AdamW(Adam):
